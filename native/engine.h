@@ -1,0 +1,78 @@
+// The engine as one object: load a model, sample rollouts, score them, accumulate gradients, update, save.
+// Calls are coarse and blocking; one call at a time. The binding runs them on the engine's own thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/call_context.h"
+#include "core/dtype.h"
+#include "generate/generate_request.h"
+#include "model/lora_options.h"
+#include "train/train_request.h"
+
+namespace rlvr {
+
+struct LoadOptions {
+  std::string path;             // a safetensors folder or a .gguf file
+  std::string device = "cpu";   // "cpu", "reference", "reference-f64"
+  int threads = 0;              // 0: the cores this process may use
+  size_t memory_limit = 0;      // bytes; 0: none
+  Trainable trainable = Trainable::kNone;
+  LoraOptions lora;
+  std::string adapter;          // a PEFT folder to start from (its rank, alpha and targets win); empty: none
+  int64_t max_batch_rows = 1024;  // packed rows of one forward that longer work is split into
+  int64_t max_live = 32;          // most rollouts decoded at a time
+  size_t head_chunk_bytes = 16u << 20;
+};
+
+struct ModelInfo {
+  std::string family;
+  int64_t vocab = 0, dim = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0, context = 0;
+  int64_t parameters = 0;
+  int64_t trainable_parameters = 0;
+  size_t weight_bytes = 0;
+  int32_t bos = -1;
+  std::vector<int32_t> eos;
+  std::vector<std::string> lora_targets;
+  int64_t lora_rank = 0;
+  double lora_alpha = 0;
+  std::string device, isa;
+  int threads = 1;
+};
+
+struct MemoryReport {
+  size_t current_bytes = 0, peak_bytes = 0, limit_bytes = 0;
+  size_t weights_bytes = 0, trainable_bytes = 0, kv_bytes = 0, activation_bytes = 0, workspace_bytes = 0;
+  size_t peak_logits_bytes = 0;
+  size_t arena_growths = 0;  // times an arena grew since load
+};
+
+class Engine {
+ public:
+  static std::unique_ptr<Engine> Load(const LoadOptions& options, const CallContext& context);
+  virtual ~Engine() = default;
+  virtual ModelInfo info() const = 0;
+  virtual MemoryReport memory() const = 0;
+  virtual GenerateResult Generate(const GenerateRequest& request, const CallContext& context) = 0;
+  virtual ScoreResult Score(const ScoreRequest& request, const CallContext& context) = 0;
+  virtual AccumulateResult Accumulate(const AccumulateRequest& request, const CallContext& context) = 0;
+  virtual UpdateResult Update(const UpdateRequest& request) = 0;
+  virtual void ZeroGradients() = 0;
+  // PEFT folder: adapter_config.json, adapter_model.safetensors. base_model names the base in the config.
+  virtual void SaveAdapter(const std::string& folder, const std::string& base_model) = 0;
+  // model.safetensors of all parameters (full training); dtype F32 or BF16.
+  virtual void SaveWeights(const std::string& file, DType dtype) = 0;
+  // Trainable parameters, AdamW moments, pending gradients and the step, bit-exact, as one safetensors file.
+  virtual void SaveState(const std::string& file) = 0;
+  virtual void LoadState(const std::string& file) = 0;
+  // Named trainable parameters and gradients, for tests: [name, values].
+  virtual std::vector<std::string> ParameterNames() const = 0;
+  virtual std::vector<double> ParameterValues(const std::string& name) const = 0;
+  virtual void SetParameter(const std::string& name, const std::vector<double>& values) = 0;
+  virtual std::vector<double> Gradient(const std::string& name) const = 0;
+};
+
+}  // namespace rlvr
