@@ -1,0 +1,32 @@
+// The families: each reads its published config keys (or GGUF metadata) into a DecoderSpec and names its GGUF tensors.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "io/json_fields.h"
+#include "io/tensor_source.h"
+#include "model/decoder_spec.h"
+
+namespace rlvr {
+
+struct Architecture {
+  const char* family;                    // as in DecoderSpec
+  std::vector<std::string> model_types;  // config.json "model_type"
+  std::string gguf_name;                 // "general.architecture"; also the prefix of its keys
+  DecoderSpec (*from_config)(const JsonFields& config);
+  // `meta` has the keys without the prefix; `source` has tensors that carry rope factors.
+  DecoderSpec (*from_gguf)(const JsonFields& meta, const TensorSource& source);
+  bool interleaved_rope_in_gguf = false;
+};
+
+extern const Architecture kGemma3, kPhi3, kLlama, kQwen2, kQwen3;
+
+// Throws RLVR_UNSUPPORTED_OP with the known names.
+const Architecture& ArchitectureOfModelType(const std::string& model_type, const std::string& place);
+const Architecture& ArchitectureOfGguf(const std::string& name, const std::string& place);
+
+// The GGUF name of a slot: "model.layers.3.self_attn.q_proj.weight" -> "blk.3.attn_q.weight". "" when it has none.
+std::string GgufName(const std::string& slot, const DecoderSpec& spec);
+
+}  // namespace rlvr

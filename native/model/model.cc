@@ -1,0 +1,268 @@
+#include "model/model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "core/rng.h"
+#include "quant/codec.h"
+
+namespace rlvr {
+
+namespace {
+
+std::string LayerPath(int64_t layer) { return Concat("model.layers.", layer, "."); }
+
+// The last part of a module path: "q_proj" of "model.layers.0.self_attn.q_proj".
+std::string LastPart(const std::string& path) { return path.substr(path.rfind('.') + 1); }
+
+// Modules that can carry an adapter, and the shapes of a layer's matrices.
+struct MatrixShape {
+  const char* module;
+  int64_t out;
+};
+
+std::vector<MatrixShape> QkvShapes(const DecoderSpec& s) {
+  const int64_t q = s.heads * s.head_dim, kv = s.kv_heads * s.head_dim;
+  if (s.fused_qkv) return {{"self_attn.qkv_proj", q + 2 * kv}};
+  return {{"self_attn.q_proj", q}, {"self_attn.k_proj", kv}, {"self_attn.v_proj", kv}};
+}
+
+std::vector<MatrixShape> GateUpShapes(const DecoderSpec& s) {
+  if (s.fused_gate_up) return {{"mlp.gate_up_proj", 2 * s.ffn}};
+  return {{"mlp.gate_proj", s.ffn}, {"mlp.up_proj", s.ffn}};
+}
+
+}  // namespace
+
+Model::Model(const Checkpoint& checkpoint, Ops& ops, MemoryCounter& memory, Trainable trainable,
+             const LoraOptions& lora)
+    : spec_(checkpoint.spec()), memory_(memory), trainable_(trainable), lora_(lora) {
+  LoadWeights(checkpoint, ops);
+  if (trainable == Trainable::kLora) DeclareLora();
+  if (trainable == Trainable::kFull) DeclareFull();
+  if (trainable == Trainable::kLora) InitLora();
+  if (trainable == Trainable::kFull) LoadMasters(checkpoint);
+  Refresh(ops);
+}
+
+PackedWeight Model::PackMatrix(const Checkpoint& checkpoint, const std::string& slot, int64_t out, int64_t in,
+                               Ops& ops) {
+  const WeightSource source = checkpoint.Matrix(slot, out, in);
+  // A trained matrix is packed from its activation-typed master again and again, so its layout is that of the master.
+  const DType dtype = trainable_ == Trainable::kFull ? ops.ActivationType() : source.dtype;
+  PackedWeight weight;
+  weight.dtype = dtype;
+  weight.out = out;
+  weight.in = in;
+  weight.bytes = ops.PackedBytes(dtype, out, in);
+  buffers_.emplace_back(memory_, weight.bytes, "weights");
+  weight.data = buffers_.back().data();
+  if (trainable_ != Trainable::kFull) {
+    ops.Pack(source, weight);
+    checkpoint.Forget(source);
+  }
+  parameter_count_ += out * in;
+  weight_bytes_ += weight.bytes;
+  return weight;
+}
+
+Tensor Model::LoadVector(const Checkpoint& checkpoint, const std::string& slot, int64_t n, DType dtype) {
+  const std::vector<float> values = checkpoint.Vector(slot, n);
+  buffers_.emplace_back(memory_, BytesOf(dtype, n), "norms and biases");
+  Tensor vector(buffers_.back().data(), dtype, 1, n);
+  for (int64_t i = 0; i < n; ++i) vector.Set(0, i, values[static_cast<size_t>(i)]);
+  parameter_count_ += n;
+  return vector;
+}
+
+void Model::LoadWeights(const Checkpoint& checkpoint, Ops& ops) {
+  const DecoderSpec& s = spec_;
+  const DType activation = ops.ActivationType();
+  auto norm = [&](const std::string& slot, int64_t n) { return Norm{LoadVector(checkpoint, slot, n, activation), {}}; };
+  auto linear = [&](const std::string& path, int64_t out, int64_t in, bool bias) {
+    LinearLayer layer;
+    layer.name = path;
+    layer.weight = PackMatrix(checkpoint, path + ".weight", out, in, ops);
+    if (bias) layer.bias = LoadVector(checkpoint, path + ".bias", out, activation);
+    return layer;
+  };
+  embedding_ = PackMatrix(checkpoint, "model.embed_tokens.weight", s.vocab, s.dim, ops);
+  head_ = s.tied_head ? embedding_ : PackMatrix(checkpoint, "lm_head.weight", s.vocab, s.dim, ops);
+  final_norm_ = norm("model.norm.weight", s.dim);
+  for (int64_t l = 0; l < s.layers; ++l) {
+    const std::string path = LayerPath(l);
+    DecoderLayer layer;
+    layer.input_norm = norm(path + "input_layernorm.weight", s.dim);
+    // Llama's "post_attention_layernorm" is the norm before the feed-forward; Gemma-3 has four norms under other names.
+    if (s.post_norms) {
+      layer.post_attention_norm = norm(path + "post_attention_layernorm.weight", s.dim);
+      layer.pre_ffn_norm = norm(path + "pre_feedforward_layernorm.weight", s.dim);
+      layer.post_ffn_norm = norm(path + "post_feedforward_layernorm.weight", s.dim);
+    } else {
+      layer.pre_ffn_norm = norm(path + "post_attention_layernorm.weight", s.dim);
+    }
+    if (s.qk_norm) {
+      layer.q_norm = norm(path + "self_attn.q_norm.weight", s.head_dim);
+      layer.k_norm = norm(path + "self_attn.k_norm.weight", s.head_dim);
+    }
+    for (const MatrixShape& m : QkvShapes(s)) layer.qkv.push_back(linear(path + m.module, m.out, s.dim, s.qkv_bias));
+    layer.o = linear(path + "self_attn.o_proj", s.dim, s.heads * s.head_dim, false);
+    for (const MatrixShape& m : GateUpShapes(s)) layer.gate_up.push_back(linear(path + m.module, m.out, s.dim, false));
+    layer.down = linear(path + "mlp.down_proj", s.dim, s.ffn, false);
+    layers_.push_back(std::move(layer));
+  }
+}
+
+void Model::ForEachLinear(const std::function<void(LinearLayer&)>& visit) {
+  for (DecoderLayer& layer : layers_) {
+    for (LinearLayer& linear : layer.qkv) visit(linear);
+    visit(layer.o);
+    for (LinearLayer& linear : layer.gate_up) visit(linear);
+    visit(layer.down);
+  }
+}
+
+void Model::DeclareLora() {
+  if (lora_.rank < 1 || lora_.rank > spec_.dim * 4) {
+    throw Error(ErrorCode::kBadArgument, Concat("[lora] rank is ", lora_.rank, "; expected 1 to ", spec_.dim * 4, "."));
+  }
+  std::set<std::string> known, wanted(lora_.targets.begin(), lora_.targets.end());
+  ForEachLinear([&](LinearLayer& linear) { known.insert(LastPart(linear.name)); });
+  if (wanted.empty()) wanted = known;
+  for (const std::string& target : wanted) {
+    if (known.count(target)) continue;
+    std::string names;
+    for (const std::string& name : known) names += (names.empty() ? "" : ", ") + name;
+    throw Error(ErrorCode::kBadArgument, Concat("[lora] target \"", target, "\" is not a linear layer of this ",
+                                                spec_.family, " model; it has ", names, "."));
+  }
+  lora_targets_.assign(wanted.begin(), wanted.end());
+
+  std::vector<std::pair<LinearLayer*, size_t>> adapted;
+  int64_t transposed = 0;
+  ForEachLinear([&](LinearLayer& linear) {
+    if (!wanted.count(LastPart(linear.name))) return;
+    const std::string prefix = "base_model.model." + linear.name;
+    adapted.emplace_back(&linear, parameters_.Declare(prefix + ".lora_A.weight", lora_.rank, linear.in(), true));
+    parameters_.Declare(prefix + ".lora_B.weight", linear.out(), lora_.rank, true);
+    transposed += lora_.rank * (linear.in() + linear.out());
+  });
+  const DType dtype = final_norm_.weight.dtype();
+  parameters_.Allocate(memory_, dtype);
+  transposes_ = Buffer(memory_, BytesOf(dtype, transposed), "LoRA transposes");
+  std::byte* next = transposes_.data();
+  for (auto& [linear, index] : adapted) {
+    const Parameter &a = parameters_.at(index), &b = parameters_.at(index + 1);
+    linear->lora.a = a.value;
+    linear->lora.b = b.value;
+    linear->da = a.gradient;
+    linear->db = b.gradient;
+    linear->lora.scale = lora_.scale();
+    linear->lora.a_t = Tensor(next, dtype, a.cols, a.rows);
+    next += BytesOf(dtype, a.cols * a.rows);
+    linear->lora.b_t = Tensor(next, dtype, b.cols, b.rows);
+    next += BytesOf(dtype, b.cols * b.rows);
+  }
+}
+
+void Model::InitLora() {
+  for (size_t i = 0; i < parameters_.count(); i += 2) {
+    const Parameter& a = parameters_.at(i);  // B stays zero
+    const double bound = 1.0 / std::sqrt(static_cast<double>(a.cols));
+    for (int64_t r = 0; r < a.rows; ++r) {
+      for (int64_t c = 0; c < a.cols; ++c) {
+        const double u = UniformFor(lora_.seed, static_cast<uint64_t>(i), static_cast<uint32_t>(r), static_cast<uint32_t>(c));
+        a.value.Set(r, c, bound * (2 * u - 1));
+      }
+    }
+  }
+}
+
+void Model::DeclareFull() {
+  struct Target {
+    size_t index;
+    Tensor *value, *gradient;
+  };
+  std::vector<Target> targets;
+  auto declare = [&](const std::string& name, int64_t rows, int64_t cols, bool decays, Tensor* value, Tensor* gradient) {
+    targets.push_back({parameters_.Declare(name, rows, cols, decays), value, gradient});
+  };
+  declare("model.embed_tokens.weight", spec_.vocab, spec_.dim, true, &embedding_master_, &embedding_gradient_);
+  if (!spec_.tied_head) declare("lm_head.weight", spec_.vocab, spec_.dim, true, &head_master_, &head_gradient_);
+  ForEachLinear([&](LinearLayer& linear) {
+    declare(linear.name + ".weight", linear.out(), linear.in(), true, &linear.master, &linear.dweight);
+  });
+  auto declare_vector = [&](const std::string& name, Tensor* value, Tensor* gradient) {
+    if (value->defined()) declare(name, 1, value->cols(), false, value, gradient);
+  };
+  ForEachLinear([&](LinearLayer& linear) { declare_vector(linear.name + ".bias", &linear.bias, &linear.dbias); });
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    DecoderLayer& layer = layers_[l];
+    const std::string path = LayerPath(static_cast<int64_t>(l));
+    auto declare_norm = [&](const char* name, Norm& norm) {
+      declare_vector(path + name, &norm.weight, &norm.gradient);
+    };
+    declare_norm("input_layernorm.weight", layer.input_norm);
+    declare_norm("post_attention_layernorm.weight", spec_.post_norms ? layer.post_attention_norm : layer.pre_ffn_norm);
+    if (spec_.post_norms) {
+      declare_norm("pre_feedforward_layernorm.weight", layer.pre_ffn_norm);
+      declare_norm("post_feedforward_layernorm.weight", layer.post_ffn_norm);
+    }
+    declare_norm("self_attn.q_norm.weight", layer.q_norm);
+    declare_norm("self_attn.k_norm.weight", layer.k_norm);
+  }
+  declare_vector("model.norm.weight", &final_norm_.weight, &final_norm_.gradient);
+
+  parameters_.Allocate(memory_, final_norm_.weight.dtype());
+  for (const Target& target : targets) {
+    const Parameter& parameter = parameters_.at(target.index);
+    if (target.value->defined()) {  // norms and biases were loaded already: move them into the flat buffer
+      for (int64_t i = 0; i < parameter.cols; ++i) parameter.value.Set(0, i, target.value->At(0, i));
+    }
+    *target.value = parameter.value;
+    *target.gradient = parameter.gradient;
+  }
+  if (spec_.tied_head) head_gradient_ = embedding_gradient_;
+}
+
+// The matrices' values, widened to the activation type.
+void Model::LoadMasters(const Checkpoint& checkpoint) {
+  for (size_t i = 0; i < parameters_.count(); ++i) {
+    const Parameter& p = parameters_.at(i);
+    if (!p.decays) continue;
+    const WeightSource source = checkpoint.Matrix(p.name, p.rows, p.cols);
+    std::vector<float> row(static_cast<size_t>(p.cols));
+    const size_t row_bytes = BytesOf(source.dtype, p.cols);
+    for (int64_t r = 0; r < p.rows; ++r) {
+      const int64_t from = source.row_order ? source.row_order[r] : r;
+      DequantizeRow(source.dtype, static_cast<const std::byte*>(source.data) + static_cast<size_t>(from) * row_bytes,
+                           p.cols, row.data());
+      for (int64_t c = 0; c < p.cols; ++c) p.value.Set(r, c, row[static_cast<size_t>(c)]);
+    }
+  }
+}
+
+void Model::Refresh(Ops& ops) {
+  if (trainable_ == Trainable::kLora) {
+    ForEachLinear([&](LinearLayer& linear) {
+      if (!linear.lora.a.defined()) return;
+      ops.Transpose(linear.lora.a, linear.lora.a_t);
+      ops.Transpose(linear.lora.b, linear.lora.b_t);
+    });
+  }
+  if (trainable_ == Trainable::kFull) {
+    auto pack = [&](const Tensor& master, PackedWeight& weight) {
+      ops.Pack({master.dtype(), master.rows(), master.cols(), master.data(), nullptr}, weight);
+    };
+    pack(embedding_master_, embedding_);
+    if (spec_.tied_head) {
+      head_ = embedding_;
+    } else {
+      pack(head_master_, head_);
+    }
+    ForEachLinear([&](LinearLayer& linear) { pack(linear.master, linear.weight); });
+  }
+}
+
+}  // namespace rlvr

@@ -1,0 +1,252 @@
+#include "train/train_step.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace rlvr {
+
+namespace {
+
+constexpr int kHeadVectors = 12;  // [1, R] arrays that a head call needs at most
+
+int64_t MostRows(const std::vector<GroupBatch>& batches) {
+  int64_t most = 0;
+  for (const GroupBatch& b : batches) most = std::max(most, b.spans.rows());
+  return most;
+}
+
+int64_t MostHeadRows(const std::vector<GroupBatch>& batches) {
+  size_t most = 0;
+  for (const GroupBatch& b : batches) most = std::max(most, b.targets.size());
+  return static_cast<int64_t>(most);
+}
+
+int64_t MostPages(const std::vector<GroupBatch>& batches) {
+  int64_t most = 0;
+  for (const GroupBatch& b : batches) most = std::max(most, b.pages);
+  return most;
+}
+
+// matrices: [R, D] tensors of the head call.
+size_t HeadBytes(const Model& model, DType dtype, int64_t rows, int matrices) {
+  return static_cast<size_t>(matrices) * Arena::MatrixBytes(dtype, rows, model.spec().dim) +
+         kHeadVectors * Arena::MatrixBytes(DType::kF64, 1, rows);
+}
+
+Tensor I32Row(Arena& arena, const std::vector<int32_t>& values) {
+  Tensor t = arena.Matrix(DType::kI32, 1, static_cast<int64_t>(values.size()));
+  std::copy(values.begin(), values.end(), t.I32());
+  return t;
+}
+
+using TokenValues = std::vector<std::vector<std::vector<float>>>;
+
+TokenValues Shaped(const std::vector<Group>& groups) {
+  TokenValues values(groups.size());
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (const auto& completion : groups[g].completions) values[g].emplace_back(completion.size());
+  }
+  return values;
+}
+
+float& At(TokenValues& values, const TokenRef& ref) {
+  return values[static_cast<size_t>(ref.group)][static_cast<size_t>(ref.completion)][static_cast<size_t>(ref.token)];
+}
+
+float At(const TokenValues& values, const TokenRef& ref) { return At(const_cast<TokenValues&>(values), ref); }
+
+// Values of every completion token, when given at all.
+void CheckShape(const TokenValues& values, const std::vector<Group>& groups, bool required, const char* name) {
+  if (values.empty() && !required) return;
+  auto bad = [&](const std::string& text) { throw Error(ErrorCode::kBadArgument, Concat("[accumulate] ", name, text)); };
+  if (values.size() != groups.size()) bad(Concat(" has ", values.size(), " groups; expected ", groups.size(), "."));
+  for (size_t g = 0; g < groups.size(); ++g) {
+    if (values[g].size() != groups[g].completions.size()) {
+      bad(Concat(" of group ", g, " has ", values[g].size(), " completions; expected ", groups[g].completions.size(), "."));
+    }
+    for (size_t c = 0; c < values[g].size(); ++c) {
+      if (values[g][c].size() == groups[g].completions[c].size()) continue;
+      bad(Concat(" of completion ", c, " of group ", g, " has ", values[g][c].size(), " values; expected one a token, ",
+                 groups[g].completions[c].size(), "."));
+    }
+  }
+}
+
+}  // namespace
+
+// --- scoring ---
+
+ScoreStep::ScoreStep(const ScoreRequest& request, const Model& model, Decoder& decoder, Ops& ops, int64_t max_rows)
+    : request_(request), model_(model), decoder_(decoder), ops_(ops),
+      batches_(PackGroups(request.groups, nullptr, max_rows, model.spec(), "logprobs")) {}
+
+int64_t ScoreStep::MaxRows() const { return MostRows(batches_); }
+int64_t ScoreStep::MaxHeadRows() const { return MostHeadRows(batches_); }
+
+size_t ScoreStep::ArenaBytes() const {
+  const DType dtype = ops_.ActivationType();
+  return KvPool::Bytes(model_.spec(), dtype, MostPages(batches_), model_.spec().layers) +
+         Decoder::InferBytes(model_, dtype, MaxRows()) + HeadBytes(model_, dtype, MaxHeadRows(), 1);
+}
+
+ScoreResult ScoreStep::Run(Arena& arena, const CallContext& context) {
+  const DType dtype = ops_.ActivationType();
+  ScoreResult result;
+  result.logprobs = Shaped(request_.groups);
+  result.entropies = Shaped(request_.groups);
+  int64_t done = 0;
+  for (const GroupBatch& b : batches_) {
+    const size_t mark = arena.Mark();
+    KvPool pool(model_.spec(), dtype, b.pages, model_.spec().layers, arena, ops_);
+    const Tensor residual =
+        decoder_.Infer(b.spans, pool, arena, request_.adapter, [&] { ThrowIfCancelled(context); });
+    result.counters.tokens_computed += b.spans.rows();
+    result.counters.prompt_tokens += b.prompt_rows;
+    if (!b.targets.empty()) {
+      const Tensor rows = I32Row(arena, b.head_rows), targets = I32Row(arena, b.targets);
+      HeadOutputs out;
+      out.logprob = arena.Matrix(dtype, 1, targets.cols());
+      out.entropy = arena.Matrix(dtype, 1, targets.cols());
+      ops_.HeadLogprobs(decoder_.HeadInput(residual, rows, arena), model_.head(), request_.sampling, targets, out);
+      for (size_t i = 0; i < b.refs.size(); ++i) {
+        At(result.logprobs, b.refs[i]) = static_cast<float>(out.logprob.At(0, static_cast<int64_t>(i)));
+        At(result.entropies, b.refs[i]) = static_cast<float>(out.entropy.At(0, static_cast<int64_t>(i)));
+      }
+    }
+    arena.Rewind(mark);
+    if (context.progress) context.progress(++done, static_cast<int64_t>(batches_.size()));
+  }
+  return result;
+}
+
+// --- training ---
+
+struct TrainStep::HeadArrays {
+  HeadTargets targets;
+  HeadOutputs out;
+  Tensor rows;
+};
+
+TrainStep::TrainStep(const AccumulateRequest& request, const Model& model, Decoder& decoder, Ops& ops, int64_t max_rows)
+    : request_(request), model_(model), decoder_(decoder), ops_(ops) {
+  if (model.trainable() == Trainable::kNone) {
+    throw Error(ErrorCode::kBadArgument, "[accumulate] the model was loaded with trainable \"none\"; load it with "
+                                         "\"lora\" or \"full\" to train it.");
+  }
+  if (request.sampling.greedy()) {
+    throw Error(ErrorCode::kBadArgument, "[accumulate] temperature is 0; training needs the distribution that was "
+                                         "sampled from, so a temperature above 0.");
+  }
+  using Kind = TokenLoss::Kind;
+  const bool policy = request.loss.kind == Kind::kPolicy;
+  CheckShape(request.weights, request.groups, request.loss.kind != Kind::kGiven, "weights");
+  CheckShape(request.advantages, request.groups, request.loss.kind != Kind::kSupervised, "advantages");
+  CheckShape(request.old_logprobs, request.groups, policy, "oldLogprobs");
+  CheckShape(request.ref_logprobs, request.groups, policy && request.loss.beta != 0, "refLogprobs");
+  if (!request.prompt_weights.empty() && request.prompt_weights.size() != request.groups.size()) {
+    throw Error(ErrorCode::kBadArgument, "[accumulate] promptWeights needs one array for each group.");
+  }
+  if (!request.prompt_weights.empty() && request.loss.kind != Kind::kSupervised) {
+    throw Error(ErrorCode::kBadArgument, "[accumulate] promptWeights is for the supervised loss only.");
+  }
+  batches_ = PackGroups(request.groups, &request.prompt_weights, max_rows, model.spec(), "accumulate");
+}
+
+int64_t TrainStep::MaxRows() const { return MostRows(batches_); }
+int64_t TrainStep::MaxHeadRows() const { return MostHeadRows(batches_); }
+
+size_t TrainStep::ArenaBytes(bool recompute) const {
+  const DType dtype = ops_.ActivationType();
+  const int64_t layers = recompute ? 1 : model_.spec().layers;
+  return KvPool::Bytes(model_.spec(), dtype, MostPages(batches_), layers) +
+         Decoder::TraceBytes(model_, dtype, MaxRows(), recompute) + HeadBytes(model_, dtype, MaxHeadRows(), 4);
+}
+
+TrainStep::HeadArrays TrainStep::FillTargets(const GroupBatch& b, Arena& arena) const {
+  const DType dtype = ops_.ActivationType();
+  const auto count = static_cast<int64_t>(b.targets.size());
+  auto row = [&] { return arena.Matrix(dtype, 1, count); };
+  HeadArrays a;
+  a.rows = I32Row(arena, b.head_rows);
+  a.targets = {I32Row(arena, b.targets), row(), row(), row(), row()};
+  a.out = {row(), row(), row(), row(), row()};
+  auto value = [](const TokenValues& values, const TokenRef& ref) { return values.empty() ? 0.0f : At(values, ref); };
+  for (int64_t i = 0; i < count; ++i) {
+    const TokenRef& ref = b.refs[static_cast<size_t>(i)];
+    if (ref.completion < 0) {
+      const float w = request_.prompt_weights[static_cast<size_t>(ref.group)][static_cast<size_t>(ref.token)];
+      a.targets.weight.Set(0, i, w);
+      for (const Tensor* t : {&a.targets.old_logprob, &a.targets.ref_logprob, &a.targets.advantage}) t->Set(0, i, 0);
+      continue;
+    }
+    a.targets.old_logprob.Set(0, i, value(request_.old_logprobs, ref));
+    a.targets.ref_logprob.Set(0, i, value(request_.ref_logprobs, ref));
+    a.targets.advantage.Set(0, i, value(request_.advantages, ref));
+    a.targets.weight.Set(0, i, value(request_.weights, ref));
+  }
+  return a;
+}
+
+void TrainStep::RunBatch(const GroupBatch& b, Arena& arena, bool recompute, const CallContext& context,
+                         AccumulateResult& result) {
+  const DType dtype = ops_.ActivationType();
+  const DecoderSpec& s = model_.spec();
+  const size_t mark = arena.Mark();
+  const auto check = [&] { ThrowIfCancelled(context); };
+  KvPool pool(s, dtype, b.pages, recompute ? 1 : s.layers, arena, ops_);
+  Decoder::Trace trace = decoder_.Forward(b.spans, pool, arena, recompute, check);
+  result.counters.tokens_computed += b.spans.rows();
+  result.counters.prompt_tokens += b.prompt_rows;
+  if (!b.targets.empty()) {
+    const HeadArrays arrays = FillTargets(b, arena);
+    Tensor gathered;
+    const Tensor hidden = decoder_.HeadInput(trace.residual, arrays.rows, arena, &gathered);
+    const Tensor dhidden = arena.Matrix(dtype, hidden.rows(), s.dim), dgathered = arena.Matrix(dtype, hidden.rows(), s.dim);
+    ops_.HeadLoss(hidden, model_.head(), request_.sampling, arrays.targets, request_.loss, arrays.out, dhidden,
+                  model_.head_gradient());
+    ops_.RmsNormBackward(gathered, model_.final_norm().weight, s.rms_eps, s.norm_weight_offset, dhidden, false,
+                         dgathered, model_.final_norm().gradient);
+    ops_.Zero(trace.dresidual);
+    ops_.GatherRowsBackward(dgathered, arrays.rows, trace.dresidual);
+    decoder_.Backward(b.spans, pool, trace, check);
+    Collect(b, arrays, result);
+  }
+  arena.Rewind(mark);
+}
+
+void TrainStep::Collect(const GroupBatch& b, const HeadArrays& a, AccumulateResult& result) const {
+  for (int64_t i = 0; i < static_cast<int64_t>(b.refs.size()); ++i) {
+    const TokenRef& ref = b.refs[static_cast<size_t>(i)];
+    const double logprob = a.out.logprob.At(0, i);
+    const bool policy = request_.loss.kind == TokenLoss::Kind::kPolicy;
+    if (request_.loss.kind != TokenLoss::Kind::kGiven) result.loss += a.out.loss.At(0, i);
+    if (ref.completion >= 0) At(result.logprobs, ref) = static_cast<float>(logprob);
+    const bool counts = request_.loss.kind == TokenLoss::Kind::kGiven || a.targets.weight.At(0, i) != 0;
+    if (!counts || ref.completion < 0) continue;
+    ++result.tokens;
+    result.entropy += a.out.entropy.At(0, i);
+    if (!policy) continue;
+    if (request_.loss.beta != 0) result.kl += a.out.kl.At(0, i);
+    result.clip_ratio += a.out.clipped.At(0, i);
+    result.sampler_gap = std::max(result.sampler_gap, std::abs(logprob - a.targets.old_logprob.At(0, i)));
+  }
+}
+
+AccumulateResult TrainStep::Run(Arena& arena, bool recompute, const CallContext& context) {
+  AccumulateResult result;
+  result.logprobs = Shaped(request_.groups);
+  int64_t done = 0;
+  for (const GroupBatch& b : batches_) {
+    RunBatch(b, arena, recompute, context, result);
+    if (context.progress) context.progress(++done, static_cast<int64_t>(batches_.size()));
+  }
+  if (result.tokens > 0) {
+    const auto tokens = static_cast<double>(result.tokens);
+    result.kl /= tokens;
+    result.clip_ratio /= tokens;
+    result.entropy /= tokens;
+  }
+  return result;
+}
+
+}  // namespace rlvr
