@@ -9,8 +9,12 @@ Tensor ActivationPlan::Take(Arena* arena, size_t& bytes, int64_t cols) const {
   return arena ? arena->Matrix(dtype_, rows_, cols) : Tensor();
 }
 
-Tensor ActivationPlan::TakeU(Arena* arena, size_t& bytes, const LinearLayer& linear) const {
-  return adapter_ && linear.rank() > 0 ? Take(arena, bytes, linear.rank()) : Tensor();
+// An adapter may sit on some layers only; the plan is one for all layers.
+template <typename Pick>
+Tensor ActivationPlan::TakeU(Arena* arena, size_t& bytes, Pick pick) const {
+  int64_t rank = 0;
+  for (const DecoderLayer& layer : model_.layers()) rank = std::max(rank, pick(layer).rank());
+  return adapter_ && rank > 0 ? Take(arena, bytes, rank) : Tensor();
 }
 
 Tensor ActivationPlan::Rows(Arena* arena, size_t& bytes) const { return Take(arena, bytes, model_.spec().dim); }
@@ -45,10 +49,15 @@ LayerActivations ActivationPlan::Layer(Arena* arena, size_t& bytes) const {
     a.attention = Take(arena, bytes, s.dim);
     a.ffn = Take(arena, bytes, s.dim);
   }
-  for (const LinearLayer& linear : layer.qkv) a.u_qkv.push_back(TakeU(arena, bytes, linear));
-  a.u_o = TakeU(arena, bytes, layer.o);
-  for (const LinearLayer& linear : layer.gate_up) a.u_gate_up.push_back(TakeU(arena, bytes, linear));
-  a.u_down = TakeU(arena, bytes, layer.down);
+  using Layer = DecoderLayer;
+  for (size_t i = 0; i < layer.qkv.size(); ++i) {
+    a.u_qkv.push_back(TakeU(arena, bytes, [i](const Layer& l) -> const LinearLayer& { return l.qkv[i]; }));
+  }
+  a.u_o = TakeU(arena, bytes, [](const Layer& l) -> const LinearLayer& { return l.o; });
+  for (size_t i = 0; i < layer.gate_up.size(); ++i) {
+    a.u_gate_up.push_back(TakeU(arena, bytes, [i](const Layer& l) -> const LinearLayer& { return l.gate_up[i]; }));
+  }
+  a.u_down = TakeU(arena, bytes, [](const Layer& l) -> const LinearLayer& { return l.down; });
   return a;
 }
 
@@ -86,13 +95,7 @@ BackwardScratch ActivationPlan::Backward(Arena* arena, size_t& bytes) const {
     b.dk_raw = Take(arena, bytes, kv_cols);
   }
   b.dcontext = Take(arena, bytes, q_cols);
-  int64_t rank = 0;
-  if (adapter_) {
-    const DecoderLayer& layer = model_.layers().front();
-    for (const LinearLayer& linear : layer.qkv) rank = std::max(rank, linear.rank());
-    for (const LinearLayer& linear : layer.gate_up) rank = std::max(rank, linear.rank());
-    rank = std::max({rank, layer.o.rank(), layer.down.rank()});
-  }
+  const int64_t rank = adapter_ && model_.trainable() == Trainable::kLora ? model_.lora().rank : 0;
   if (rank > 0) b.du = Take(arena, bytes, rank);
   return b;
 }

@@ -52,7 +52,8 @@ class ActivationPlan {
 
  private:
   Tensor Take(Arena* arena, size_t& bytes, int64_t cols) const;
-  Tensor TakeU(Arena* arena, size_t& bytes, const LinearLayer& linear) const;
+  template <typename Pick>
+  Tensor TakeU(Arena* arena, size_t& bytes, Pick pick) const;
 
   const Model& model_;
   DType dtype_;

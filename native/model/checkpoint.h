@@ -28,9 +28,10 @@ class Checkpoint {
   // A weight matrix [out, in] in place; another shape or a missing tensor is RLVR_BAD_CHECKPOINT. Valid as long as the
   // checkpoint lives. row_order is set where the file's rows are not in NeoX rope order (GGUF llama q and k).
   WeightSource Matrix(const std::string& slot, int64_t out, int64_t in) const;
-  // A norm weight or a bias of n elements as F32, in NeoX rope order too.
+  // A norm weight or a bias of n elements as F32.
   std::vector<float> Vector(const std::string& slot, int64_t n) const;
-  // After a matrix was packed: lets its file pages leave memory.
+  // After a matrix was packed: lets its file pages leave memory. Its data must not be read through this source again;
+  // Matrix() gives it anew.
   void Forget(const WeightSource& weight) const;
 
  private:
@@ -44,7 +45,6 @@ class Checkpoint {
 
   std::unique_ptr<TensorSource> source_;
   bool is_gguf_ = false;
-  bool interleaved_rope_ = false;
   std::string prefix_ = "model.";  // what stands for "model." in a safetensors file
   std::string head_ = "lm_head.weight";
   DecoderSpec spec_;

@@ -4,13 +4,13 @@ namespace rlvr {
 
 void LinearLayer::Forward(Ops& ops, const Tensor& x, const Tensor& u, const Tensor& y) const {
   ops.Linear(x, weight, bias, y);
-  if (u.defined()) ops.Lora(x, lora, u, y);
+  if (u.defined() && rank() > 0) ops.Lora(x, lora, u, y);
 }
 
 void LinearLayer::Backward(Ops& ops, const Tensor& x, const Tensor& u, const Tensor& dy, const Tensor& du,
                            bool accumulate, const Tensor& dx) const {
   if (dx.defined()) ops.LinearInputGrad(dy, weight, accumulate, dx);
-  if (u.defined()) ops.LoraBackward(x, u, dy, lora, du, da, db, dx);
+  if (u.defined() && rank() > 0) ops.LoraBackward(x, u, dy, lora, du, da, db, dx);
   if (dweight.defined()) ops.LinearWeightGrad(dy, x, dweight);
   if (dbias.defined()) ops.SumRows(dy, dbias);
 }

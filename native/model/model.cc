@@ -127,27 +127,37 @@ void Model::DeclareLora() {
   if (lora_.rank < 1 || lora_.rank > spec_.dim * 4) {
     throw Error(ErrorCode::kBadArgument, Concat("[lora] rank is ", lora_.rank, "; expected 1 to ", spec_.dim * 4, "."));
   }
-  std::set<std::string> known, wanted(lora_.targets.begin(), lora_.targets.end());
+  std::set<std::string> known;
   ForEachLinear([&](LinearLayer& linear) { known.insert(LastPart(linear.name)); });
-  if (wanted.empty()) wanted = known;
-  for (const std::string& target : wanted) {
-    if (known.count(target)) continue;
-    std::string names;
-    for (const std::string& name : known) names += (names.empty() ? "" : ", ") + name;
-    throw Error(ErrorCode::kBadArgument, Concat("[lora] target \"", target, "\" is not a linear layer of this ",
-                                                spec_.family, " model; it has ", names, "."));
-  }
-  lora_targets_.assign(wanted.begin(), wanted.end());
+  const std::vector<std::string> all(known.begin(), known.end());
+  lora_targets_ = lora_.targets.empty() ? all : lora_.targets;
+  std::set<std::string> unmatched(lora_targets_.begin(), lora_targets_.end());
+  // As in PEFT: a target names the modules whose path it is or ends.
+  auto is_target = [&](const std::string& path) {
+    bool found = false;
+    for (const std::string& target : lora_targets_) {
+      if (path != target && !path.ends_with("." + target)) continue;
+      unmatched.erase(target);
+      found = true;
+    }
+    return found;
+  };
 
   std::vector<std::pair<LinearLayer*, size_t>> adapted;
   int64_t transposed = 0;
   ForEachLinear([&](LinearLayer& linear) {
-    if (!wanted.count(LastPart(linear.name))) return;
+    if (!is_target(linear.name)) return;
     const std::string prefix = "base_model.model." + linear.name;
     adapted.emplace_back(&linear, parameters_.Declare(prefix + ".lora_A.weight", lora_.rank, linear.in(), true));
     parameters_.Declare(prefix + ".lora_B.weight", linear.out(), lora_.rank, true);
     transposed += lora_.rank * (linear.in() + linear.out());
   });
+  if (!unmatched.empty()) {
+    std::string names;
+    for (const std::string& name : all) names += (names.empty() ? "" : ", ") + name;
+    throw Error(ErrorCode::kBadArgument, Concat("[lora] target \"", *unmatched.begin(), "\" is not a linear layer of this ",
+                                                spec_.family, " model; it has ", names, "."));
+  }
   const DType dtype = final_norm_.weight.dtype();
   parameters_.Allocate(memory_, dtype);
   transposes_ = Buffer(memory_, BytesOf(dtype, transposed), "LoRA transposes");

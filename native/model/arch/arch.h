@@ -1,4 +1,4 @@
-// The families: each reads its published config keys (or GGUF metadata) into a DecoderSpec and names its GGUF tensors.
+// The families: each reads its published config keys (or GGUF metadata) into a DecoderSpec.
 #pragma once
 
 #include <string>
@@ -15,9 +15,9 @@ struct Architecture {
   std::vector<std::string> model_types;  // config.json "model_type"
   std::string gguf_name;                 // "general.architecture"; also the prefix of its keys
   DecoderSpec (*from_config)(const JsonFields& config);
-  // `meta` has the keys without the prefix; `source` has tensors that carry rope factors.
+  // `meta` has the metadata with the prefix taken off; `source` has the tensors that carry rope factors.
   DecoderSpec (*from_gguf)(const JsonFields& meta, const TensorSource& source);
-  bool interleaved_rope_in_gguf = false;
+  bool interleaved_rope_in_gguf;  // the converter permutes q and k rows; they must be put back in NeoX order
 };
 
 extern const Architecture kGemma3, kPhi3, kLlama, kQwen2, kQwen3;
