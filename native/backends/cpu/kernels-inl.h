@@ -1,0 +1,11 @@
+// All kernels, in the order in which they use one another.
+#include "backends/cpu/simd-inl.h"
+#include "backends/cpu/unpack-inl.h"
+#include "backends/cpu/linear-inl.h"
+#include "backends/cpu/embed-inl.h"
+#include "backends/cpu/rms_norm-inl.h"
+#include "backends/cpu/elementwise-inl.h"
+#include "backends/cpu/attention-inl.h"
+#include "backends/cpu/attention_backward-inl.h"
+#include "backends/cpu/head-inl.h"
+#include "backends/cpu/table-inl.h"

@@ -1,0 +1,236 @@
+// Y (+)= X B with B a packed weight, its transpose, or a plain matrix: linear layers, LoRA, and all their gradients.
+// Every element of Y is one chain of fused multiply-adds over the inner dimension in index order, so its bits do not
+// depend on the number of rows, on the tiling, or on the threads: cutting the chain stores and reloads an F32.
+// 1  a register tile of kTileRows rows x 32 columns over panels of B [inner][32]; X packed [inner][rows] once a row
+//    block, because rows that lie a multiple of 4 KiB apart would evict each other from the L1
+// 2  quantised panels are unpacked once a row block to a tile in the L2, and the F32 kernel runs on it
+// 3  at most kDirectRows rows (decoding): unpacked in registers, no tile
+// 4  up to kFewRows rows: tiles of kSmallInner inputs, which stay in the L1
+namespace rlvr {
+namespace RLVR_ISA_NAMESPACE {
+namespace {
+
+using cpu::Factor;
+using cpu::kFewRows;
+using cpu::kInnerBlock;
+using cpu::kPackedRows;
+using cpu::Product;
+
+constexpr int64_t kDirectRows = 4;    // with more, keeping the unpacked panel in the L1 is cheaper than registers
+constexpr int64_t kSmallInner = 128;  // 16 KiB of tile: half of an L1
+
+// y[i][0..NV*16) (+)= sum over k of x[k * xs + i] * b[k * bs ..]
+template <int MR, int NV>
+inline void TileKernel(const float* x, int64_t xs, const float* b, int64_t bs, int64_t inner, bool accumulate, float* y,
+                       int64_t ys) {
+  V acc[MR][NV];
+#pragma GCC unroll 12
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) acc[i][j] = accumulate ? Load(y + i * ys + 16 * j) : Zero();
+  }
+  for (int64_t k = 0; k < inner; ++k, x += xs, b += bs) {
+    V w[NV];
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) w[j] = Load(b + 16 * j);
+#pragma GCC unroll 12
+    for (int i = 0; i < MR; ++i) {
+      const V xi = Set1(x[i]);
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) acc[i][j] = Fma(xi, w[j], acc[i][j]);
+    }
+  }
+#pragma GCC unroll 12
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) Store(y + i * ys + 16 * j, acc[i][j]);
+  }
+}
+
+// The same for 1..32 columns; b has 16-column groups whole.
+template <int MR>
+void TileRows(const float* x, int64_t xs, const float* b, int64_t bs, int64_t inner, bool accumulate, float* y,
+              int64_t ys, int64_t cols) {
+  if constexpr (kTileVectors == 2) {
+    if (cols == 32) return TileKernel<MR, 2>(x, xs, b, bs, inner, accumulate, y, ys);
+  }
+  for (int64_t c = 0; c < cols; c += 16) {
+    if (cols - c >= 16) {
+      TileKernel<MR, 1>(x, xs, b + c, bs, inner, accumulate, y + c, ys);
+    } else {
+      float edge[MR][16];
+      for (int i = 0; i < MR && accumulate; ++i) Store(edge[i], LoadN(y + i * ys + c, cols - c));
+      TileKernel<MR, 1>(x, xs, b + c, bs, inner, accumulate, edge[0], 16);
+      for (int i = 0; i < MR; ++i) StoreN(y + i * ys + c, Load(edge[i]), cols - c);
+    }
+  }
+}
+
+using TileFunction = void (*)(const float*, int64_t, const float*, int64_t, int64_t, bool, float*, int64_t, int64_t);
+#if defined(RLVR_ISA_AVX512)
+constexpr TileFunction kTiles[kTileRows] = {TileRows<1>, TileRows<2>, TileRows<3>, TileRows<4>,  TileRows<5>,  TileRows<6>,
+                                            TileRows<7>, TileRows<8>, TileRows<9>, TileRows<10>, TileRows<11>, TileRows<12>};
+#elif defined(RLVR_ISA_AVX2)
+constexpr TileFunction kTiles[kTileRows] = {TileRows<1>, TileRows<2>, TileRows<3>, TileRows<4>, TileRows<5>, TileRows<6>};
+#else
+constexpr TileFunction kTiles[kTileRows] = {TileRows<1>, TileRows<2>};
+#endif
+
+// Rows [first, first + rows) and inputs [k0, k0 + count) of X as tiles [count][tile rows]; the last tile is narrower.
+inline void PackRows(const Product& g, int64_t first, int64_t rows, int64_t k0, int64_t count, float* to) {
+  for (int64_t r = 0; r < rows; r += kTileRows) {
+    const int64_t width = Smaller(kTileRows, rows - r);
+    const float* from = g.x + (first + r) * g.x_row + k0 * g.x_inner;
+    int64_t k = 0;
+    if (g.x_inner == 1 && width > 1) {
+      for (; k + 16 <= count; k += 16) {
+        V block[16];
+        for (int64_t i = 0; i < 16; ++i) {
+          block[i] = i < width ? Mul(Load(from + i * g.x_row + k), Set1(g.x_scale)) : Zero();
+        }
+        Transpose16(block);
+        // A store of 16 lanes runs over into the next input's place, which is written after it.
+        for (int64_t i = 0; i < 15; ++i) Store(to + (k + i) * width, block[i]);
+        StoreN(to + (k + 15) * width, block[15], width);
+      }
+    }
+    for (; k < count; ++k) {
+      for (int64_t i = 0; i < width; ++i) to[k * width + i] = g.x_scale * from[i * g.x_row + k * g.x_inner];
+    }
+    to += count * width;
+  }
+}
+
+// Columns of panel p and inputs [k0, k0 + count) of B as [count][32]; `tile` is used where B does not lie so already.
+inline const float* PanelOf(const Product& g, int64_t p, int64_t k0, int64_t count, float* tile) {
+  const Factor& b = g.b;
+  if (b.kind == Factor::Kind::kPacked) {
+    const Format f = FormatOf(b.dtype);
+    const std::byte* panel = b.packed + static_cast<size_t>(p) * cpu::PanelBytes(f, b.in);
+    if (!f.quantised && f.element == 4) return reinterpret_cast<const float*>(panel) + k0 * kPanel;
+    Unpack(b.dtype, panel, k0, count, tile);
+    return tile;
+  }
+  if (b.kind == Factor::Kind::kPlain) {
+    const int64_t cols = Smaller(kPanel, g.n - p * kPanel);
+    const float* from = b.plain + k0 * b.stride + p * kPanel;
+    for (int64_t k = 0; k < count; ++k, from += b.stride) {
+      Store(tile + k * kPanel, cols >= 16 ? Load(from) : LoadN(from, cols));
+      Store(tile + k * kPanel + 16, cols == 32 ? Load(from + 16) : LoadN(from + (cols > 16 ? 16 : 0), cols - 16));
+    }
+    return tile;
+  }
+  // W itself: inner = outputs, columns = inputs [32 p, + 32). k0 is a multiple of 32.
+  const size_t panel_bytes = cpu::PanelBytes(FormatOf(b.dtype), b.in);
+  float* square = tile + kInnerBlock * kPanel;
+  const int64_t inputs = Smaller(kBlock, b.in - p * kPanel);
+  for (int64_t i = inputs * kPanel; i < kBlock * kPanel; ++i) square[i] = 0;
+  for (int64_t k = 0; k < count; k += kPanel) {
+    Unpack(b.dtype, b.packed + static_cast<size_t>((k0 + k) / kPanel) * panel_bytes, p * kPanel, inputs, square);
+    Transpose32(square, tile + k * kPanel, kPanel);
+  }
+  return tile;
+}
+
+inline void AddBias(const Product& g, int64_t first, int64_t rows, int64_t p) {
+  if (g.bias == nullptr) return;
+  const int64_t begin = p * kPanel, end = Smaller(g.n, begin + kPanel);
+  for (int64_t r = first; r < first + rows; ++r) {
+    for (int64_t j = begin; j < end; ++j) g.y[r * g.y_row + j] += g.bias[j];
+  }
+}
+
+// Few rows of a packed weight: every vector of weights is unpacked to registers and used for all rows at once.
+template <int MR, DType T>
+void DirectPanel(const Product& g, const float* x, int64_t p) {
+  const std::byte* panel = g.b.packed + static_cast<size_t>(p) * cpu::PanelBytes(FormatOf(T), g.b.in);
+  Reader<T> reader;
+  V acc[MR][2];
+#pragma GCC unroll 4
+  for (int i = 0; i < MR; ++i) acc[i][0] = acc[i][1] = Zero();
+  for (int64_t k = 0; k < g.inner; k += Reader<T>::kGroup) {
+    reader.Begin(panel, k);
+    const int64_t group = Smaller(Reader<T>::kGroup, g.inner - k);
+#pragma GCC unroll 4
+    for (int64_t n = 0; n < group; ++n) {
+      V a, b;
+      reader.Get(n, a, b);
+#pragma GCC unroll 4
+      for (int i = 0; i < MR; ++i) {
+        const V xi = Set1(x[(k + n) * MR + i]);
+        acc[i][0] = Fma(xi, a, acc[i][0]);
+        acc[i][1] = Fma(xi, b, acc[i][1]);
+      }
+    }
+  }
+  const int64_t cols = Smaller(kPanel, g.n - p * kPanel);
+  for (int i = 0; i < MR; ++i) {
+    float* y = g.y + i * g.y_row + p * kPanel;
+    StoreN(y, acc[i][0], cols);
+    if (cols > 16) StoreN(y + 16, acc[i][1], cols - 16);
+  }
+  AddBias(g, 0, MR, p);
+}
+
+template <int MR>
+void DirectPanels(const Product& g, const float* x, int64_t begin, int64_t end) {
+  WithType(g.b.dtype, [=, &g]<DType T>() {
+    for (int64_t p = begin; p < end; ++p) DirectPanel<MR, T>(g, x, p);
+  });
+}
+
+inline void DirectProduct(const Product& g, int64_t begin, int64_t end, float* packed) {
+  // kDirectRows tiles are narrower than a register tile on the baseline, so the rows are packed here, all in one tile.
+  const float* x = g.x;
+  if (g.m > 1 || g.x_inner != 1 || g.x_scale != 1) {
+    for (int64_t k = 0; k < g.inner; ++k) {
+      for (int64_t i = 0; i < g.m; ++i) packed[k * g.m + i] = g.x_scale * g.x[i * g.x_row + k * g.x_inner];
+    }
+    x = packed;
+  }
+  switch (g.m) {
+    case 1: return DirectPanels<1>(g, x, begin, end);
+    case 2: return DirectPanels<2>(g, x, begin, end);
+    case 3: return DirectPanels<3>(g, x, begin, end);
+    default: return DirectPanels<4>(g, x, begin, end);
+  }
+}
+
+void RunProduct(const Product& g, int64_t begin, int64_t end, std::byte* scratch) {
+  float* packed = reinterpret_cast<float*>(scratch);
+  float* tile = packed + kPackedRows + 12 * kInnerBlock;
+  const Format f = FormatOf(g.b.dtype);
+  const bool unpacks = g.b.kind == Factor::Kind::kPacked && (f.quantised || f.element == 2);
+  if (unpacks && !g.accumulate && g.m <= kDirectRows && g.inner * g.m <= kPackedRows) {
+    return DirectProduct(g, begin, end, packed);
+  }
+  const int64_t panels = DivideUp(g.n, kPanel);
+  // An even cut of the inner dimension in multiples of 32.
+  const int64_t limit = g.m <= kFewRows && unpacks ? kSmallInner : kInnerBlock;
+  const int64_t cuts = Larger(1, DivideUp(g.inner, limit));
+  const int64_t inner_block = DivideUp(DivideUp(g.inner, cuts), kBlock) * kBlock;
+  for (int64_t item = begin; item < end;) {
+    const int64_t first = item / panels * g.row_block, rows = Smaller(g.row_block, g.m - first);
+    const int64_t p0 = item % panels, p1 = Smaller(panels, p0 + end - item);
+    item += p1 - p0;
+    // With an empty inner dimension the loop still runs once, to write zeros and the bias.
+    for (int64_t k0 = 0; k0 == 0 || k0 < g.inner; k0 += inner_block) {
+      const int64_t count = Smaller(inner_block, g.inner - k0);
+      PackRows(g, first, rows, k0, count, packed);
+      for (int64_t p = p0; p < p1; ++p) {
+        const float* b = PanelOf(g, p, k0, count, tile);
+        const int64_t cols = Smaller(kPanel, g.n - p * kPanel);
+        for (int64_t r = 0; r < rows; r += kTileRows) {
+          const int64_t width = Smaller(kTileRows, rows - r);
+          kTiles[width - 1](packed + r * count, width, b, kPanel, count, g.accumulate || k0 > 0,
+                            g.y + (first + r) * g.y_row + p * kPanel, g.y_row, cols);
+        }
+        if (k0 + count >= g.inner) AddBias(g, first, rows, p);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace RLVR_ISA_NAMESPACE
+}  // namespace rlvr
