@@ -168,6 +168,15 @@ void ReadCompletion(const Napi::Value& value, const std::string& name, Group& gr
   request.advantages.back().push_back(floats("advantages"));
   request.weights.back().push_back(floats("weights"));
 }
+// A list that no completion brought is an empty list, which the engine takes for "not given".
+void ClearIfAbsent(std::vector<std::vector<std::vector<float>>>& lists) {
+  for (const auto& group : lists) {
+    for (const auto& completion : group) {
+      if (!completion.empty()) return;
+    }
+  }
+  lists.clear();
+}
 }  // namespace
 
 std::string ReadString(const Napi::Value& value, const std::string& name) {
@@ -285,6 +294,7 @@ AccumulateRequest ReadAccumulateRequest(const Napi::Value& value) {
   };
   request.groups = List(object.Get("groups"), "request.groups", group);
   if (!has_prompt_weights) request.prompt_weights.clear();
+  for (auto* lists : {&request.old_logprobs, &request.ref_logprobs, &request.advantages}) ClearIfAbsent(*lists);
   Optional(object, name, "sampling", ReadSampling, request.sampling);
   request.loss = ReadLoss(object.Get("loss"), "request.loss");
   return request;
