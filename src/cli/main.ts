@@ -1,0 +1,146 @@
+#!/usr/bin/env node
+// The rlvr command: reads arguments, runs a command, turns its end into an exit status. Commands load on use.
+import { createRequire } from "node:module";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { exitStatus, exitStatusOf, RlvrError } from "../errors.ts";
+import { colored, makeConsole } from "./console.ts";
+
+const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
+
+const exitCodes = `
+Exit status: 0 done, 1 failure, 2 wrong arguments or config, 3 environment, 4 out of memory, 5 data, model file or
+network, 130 interrupted. With --json a command writes one object to stdout; its messages go to stderr.`;
+
+const overridesHelp = "options of the config: key=value, such as sampling.temperature=1";
+
+function makeProgram(finish: (status: number) => void): Command {
+  const program = new Command("rlvr")
+    .description("Reinforcement learning with verified rewards: select questions, train with GRPO, evaluate")
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError("(rlvr --help lists the commands)")
+    .addHelpText("after", exitCodes);
+
+  program
+    .command("train")
+    .description("train the adapter that a config describes")
+    .argument("<config>", "a YAML config, such as configs/quickstart.yaml")
+    .argument("[overrides...]", overridesHelp)
+    .option("--resume", "continue from the newest checkpoint of the run directory", false)
+    .option("--show-config", "print every option with its value and its origin, and stop", false)
+    .option("--json", "print the result as one JSON object", false)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  rlvr train configs/quickstart.yaml\n  rlvr train my.yaml batch.steps=20 --resume",
+    )
+    .action(
+      async (config: string, overrides: string[], options: { resume: boolean; showConfig: boolean; json: boolean }) => {
+        const { train } = await import("./train.ts");
+        finish(await train({ config, overrides, ...options }, makeConsole(options.json)));
+      },
+    );
+
+  program
+    .command("generate")
+    .description("answer one prompt")
+    .argument("<model>", 'a model folder, a .gguf file, "embedded", or a config')
+    .argument("<prompt>", "the user's text")
+    .argument("[overrides...]", overridesHelp)
+    .option("--system <text>", "a system text before the prompt")
+    .option("--greedy", "take the most probable token each time", false)
+    .option("--raw", "send the prompt without the chat template", false)
+    .option("--count <n>", "how many answers", positiveInteger, 1)
+    .option("--json", "print the result as one JSON object", false)
+    .addHelpText(
+      "after",
+      '\nExample:\n  rlvr generate model.gguf "What is anaemia?" --greedy sampling.max_new_tokens=64',
+    )
+    .action(async (model: string, prompt: string, overrides: string[], options: GenerateOptions) => {
+      const { generate } = await import("./generate.ts");
+      finish(await generate({ model, prompt, overrides, system: undefined, ...options }, makeConsole(options.json)));
+    });
+
+  program
+    .command("plan")
+    .description("show steps and memory of a run before anything is loaded")
+    .argument("<config>", "a YAML config")
+    .argument("[overrides...]", overridesHelp)
+    .option("--json", "print the result as one JSON object", false)
+    .action(async (config: string, overrides: string[], options: { json: boolean }) => {
+      const { plan } = await import("./plan.ts");
+      finish(await plan(config, overrides, makeConsole(options.json)));
+    });
+
+  program
+    .command("doctor")
+    .description("check whether this machine can run the package")
+    .option("--json", "print the result as one JSON object", false)
+    .action(async (options: { json: boolean }) => {
+      const { doctor } = await import("./doctor.ts");
+      finish(await doctor(makeConsole(options.json)));
+    });
+
+  program
+    .command("pretrain")
+    .description("make the embedded model's weights again, from nothing")
+    .argument("[overrides...]", "numbers of the recipe: key=value, such as mixture_steps=600")
+    .option("--output <folder>", "the model folder to write (default: the packaged one)")
+    .option("--json", "print the result as one JSON object", false)
+    .action(async (overrides: string[], options: { output?: string; json: boolean }) => {
+      const { pretrain } = await import("./pretrain.ts");
+      finish(await pretrain(options.output, overrides, makeConsole(options.json)));
+    });
+
+  program
+    .command("schema")
+    .description("print the JSON Schema of configs, for completion in editors")
+    .action(async () => {
+      const { configJsonSchema } = await import("../config/schema.ts");
+      process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+      finish(exitStatus.ok);
+    });
+
+  return program;
+}
+
+interface GenerateOptions {
+  readonly system?: string;
+  readonly greedy: boolean;
+  readonly raw: boolean;
+  readonly count: number;
+  readonly json: boolean;
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("expected a whole number from 1");
+  return value;
+}
+
+/** Runs the command line and gives the exit status. */
+async function main(args: readonly string[]): Promise<number> {
+  let status: number = exitStatus.failure;
+  try {
+    await makeProgram((finished) => {
+      status = finished;
+    }).parseAsync(args, { from: "user" });
+    return status;
+  } catch (error) {
+    // Commander has printed its own message; help and version end here too, with 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.ok : exitStatus.usage;
+    reportFailure(error, args.includes("--json"));
+    return exitStatusOf(error);
+  }
+}
+
+function reportFailure(error: unknown, isJson: boolean): void {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof RlvrError ? error.code : "RLVR_INTERNAL";
+  process.stderr.write(`${colored("red", "error:")} ${message}\n       (${code})\n`);
+  const isBug = !(error instanceof RlvrError) || error.code === "RLVR_INTERNAL";
+  if (error instanceof Error && (isBug || process.env.RLVR_DEBUG !== undefined))
+    process.stderr.write(`${error.stack}\n`);
+  if (isJson) process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,143 @@
+// What every recipe works with: a policy, its tokenizer, and questions as prompts.
+import type { Config } from "../config/schema.ts";
+import { byteCount } from "../config/show.ts";
+import type { Question } from "../data/question.ts";
+import { Policy } from "../engine/policy.ts";
+import { RlvrError } from "../errors.ts";
+import { questionMessages } from "../grpo/prompt.ts";
+import type { CallContext, LoadOptions, Sampling, Trainable } from "../native/types.ts";
+import { loadTokenizer } from "../text/load-tokenizer.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+
+/** The calls of a Policy that recipes make; a test may stand in with a small model of its own. */
+export type PolicyCalls = Pick<
+  Policy,
+  | "info"
+  | "memory"
+  | "generate"
+  | "logprobs"
+  | "accumulate"
+  | "update"
+  | "saveAdapter"
+  | "saveState"
+  | "loadState"
+  | "close"
+>;
+
+/** Questions as prompts, completions as text. */
+export interface Prompts {
+  readonly tokenizer: Tokenizer;
+  /** The ids of the prompt that asks a question. */
+  promptIds(question: Question): Int32Array;
+  /** A completion as text, without special tokens. */
+  textOf(completionIds: Int32Array): string;
+}
+
+/** A policy with its tokenizer. */
+export interface Session extends Prompts, AsyncDisposable {
+  readonly policy: PolicyCalls;
+}
+
+/** The tokenizer of a config's model; a base model brings no chat template, and its prompt is plain text. */
+export async function openTokenizer({ model, prompt }: Config): Promise<Tokenizer> {
+  const template = prompt.chatTemplate;
+  const tokenizer = await loadTokenizer(model.path, template === "auto" ? {} : { template });
+  return tokenizer.chat === undefined ? await loadTokenizer(model.path, { template: "plain" }) : tokenizer;
+}
+
+/** Loads the model that a config names, with its tokenizer. */
+export async function openSession(config: Config, trainable: Trainable, context: CallContext = {}): Promise<Session> {
+  const tokenizer = await openTokenizer(config);
+  const policy = await Policy.load(loadOptions(config, trainable), context);
+  return makeSession(config, policy, tokenizer);
+}
+
+function loadOptions({ model, lora, seed }: Config, trainable: Trainable): LoadOptions {
+  const { rank, alpha, rslora, targets } = lora;
+  return {
+    model: model.path,
+    trainable,
+    threads: model.threads,
+    ...(model.device === "auto" ? {} : { device: model.device }),
+    ...(model.memoryLimit === null ? {} : { memoryLimitBytes: byteCount(model.memoryLimit) }),
+    ...(model.adapter === null ? {} : { adapter: model.adapter }),
+    ...(trainable === "lora"
+      ? { lora: { rank, alpha, rslora, seed, ...(targets.length === 0 ? {} : { targets }) } }
+      : {}),
+  };
+}
+
+export function makeSession(config: Config, policy: PolicyCalls, tokenizer: Tokenizer): Session {
+  return {
+    policy,
+    ...questionPrompts(config, tokenizer),
+    async [Symbol.asyncDispose]() {
+      await policy.close();
+    },
+  };
+}
+
+/** The prompts that a config asks its questions with. */
+export function questionPrompts({ prompt }: Config, tokenizer: Tokenizer): Prompts {
+  const { system, question: questionFormat, shots } = prompt;
+  return {
+    tokenizer,
+    promptIds(question) {
+      if (tokenizer.chat === undefined)
+        throw new RlvrError("RLVR_BAD_TEMPLATE", "[prompt] the model has no chat template");
+      const messages = questionMessages(question, { system, questionFormat, shots });
+      return tokenizer.chat.encodeChat(messages, { addGenerationPrompt: true });
+    },
+    textOf: (completionIds) => tokenizer.decode(completionIds, { skipSpecial: true }),
+  };
+}
+
+/** The sampling options of a config, or greedy decoding. */
+export function samplingOf({ sampling }: Config, isGreedy = false): Sampling {
+  if (isGreedy) return { temperature: 0 };
+  const { temperature, topK, topP, minP } = sampling;
+  return { temperature, topK, topP, minP };
+}
+
+export interface FittingQuestions {
+  readonly questions: Question[];
+  /** Questions left out because their prompt has more than `prompt.max_tokens`. */
+  readonly tooLong: number;
+  readonly longestPrompt: number;
+}
+
+/**
+ * The questions whose prompts fit `prompt.max_tokens`. Throws RLVR_BAD_CONFIG when none does, or when the longest prompt
+ * and `sampling.max_new_tokens` together exceed the model's context.
+ */
+export function fittingQuestions(
+  questions: readonly Question[],
+  prompts: Prompts,
+  contextLength: number,
+  config: Config,
+): FittingQuestions {
+  const limit = config.prompt.maxTokens ?? Number.POSITIVE_INFINITY;
+  let longestPrompt = 0;
+  const fitting = questions.filter((question) => {
+    const length = prompts.promptIds(question).length;
+    if (length > limit) return false;
+    longestPrompt = Math.max(longestPrompt, length);
+    return true;
+  });
+  if (fitting.length === 0) {
+    throw new RlvrError(
+      "RLVR_BAD_CONFIG",
+      `[prompt] none of ${questions.length} questions has a prompt of at most ${limit} tokens; raise prompt.max_tokens`,
+    );
+  }
+  const needed = longestPrompt + config.sampling.maxNewTokens;
+  if (needed > contextLength) {
+    throw new RlvrError(
+      "RLVR_BAD_CONFIG",
+      `[prompt] the longest prompt has ${longestPrompt} tokens and sampling.max_new_tokens is ` +
+        `${config.sampling.maxNewTokens}: ${needed} together, but the model's context is ${contextLength}. ` +
+        "Lower sampling.max_new_tokens, or leave long questions out with prompt.max_tokens.",
+    );
+  }
+  return { questions: fitting, tooLong: questions.length - fitting.length, longestPrompt };
+}

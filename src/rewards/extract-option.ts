@@ -1,0 +1,79 @@
+// Reads which option an answer names, in the forms that people and models write. One pass, no backtracking.
+import type { Question } from "../data/question.ts";
+
+/** The text of the last `<answer>` block; one that is not closed reaches to the end; undefined without any. */
+export function lastAnswer(completion: string): string | undefined {
+  const open = completion.lastIndexOf("<answer>");
+  if (open < 0) return undefined;
+  const start = open + "<answer>".length;
+  const close = completion.indexOf("</answer>", start);
+  return completion.slice(start, close < 0 ? completion.length : close);
+}
+
+/**
+ * The letter of the option that `answer` names: "C", "(C)", "c", "C.", "C. Aspirin", "\boxed{C}", "**C**",
+ * "The answer is C", or the option's own text. Undefined when it names none, or two different ones.
+ */
+export function extractOption(answer: string, question: Pick<Question, "options">): string | undefined {
+  const text = undecorate(answer);
+  const letters = Object.keys(question.options);
+  if (text.length === 1 && letters.includes(text.toUpperCase())) return text.toUpperCase();
+  const folded = text.toLowerCase();
+  const options = Object.entries(question.options).map(([letter, option]) => ({
+    letter,
+    text: undecorate(option).toLowerCase(),
+  }));
+  const stated = options.filter((option) => isStated(folded, option));
+  if (stated.length === 1) return stated[0]?.letter;
+
+  const named = new Set(standaloneLetters(text).filter((letter) => letters.includes(letter)));
+  if (named.size > 0) return onlyMember(named);
+  const mentioned = options.filter((option) => option.text !== "" && folded.includes(option.text));
+  return onlyMember(new Set(withoutContained(mentioned).map((option) => option.letter)));
+}
+
+interface FoldedOption {
+  readonly letter: string;
+  readonly text: string;
+}
+
+/** Whether an option, with or without its label, is the whole answer: "vitamin d", "c. vitamin d", "(c) vitamin d". */
+function isStated(folded: string, { letter, text }: FoldedOption): boolean {
+  const label = letter.toLowerCase();
+  const labels = ["", `${label}.`, `${label}:`, `${label})`, `(${label})`];
+  return labels.some((form) => folded === `${form} ${text}`.trim());
+}
+
+/** Leaves out an option whose text is part of another mentioned option's text: "iron" beside "iron deficiency". */
+function withoutContained(options: readonly FoldedOption[]): FoldedOption[] {
+  return options.filter((option) => !options.some((other) => other !== option && other.text.includes(option.text)));
+}
+
+function onlyMember(letters: ReadonlySet<string>): string | undefined {
+  return letters.size === 1 ? letters.values().next().value : undefined;
+}
+
+function undecorate(answer: string): string {
+  return answer
+    .replaceAll(/\\(?:boxed|text|textbf|mathrm)\b/g, " ")
+    .replaceAll(/[{}$*`]/g, " ")
+    .trim();
+}
+
+/** Capital letters that stand alone: "(C)", "C.", "is C". "A" and "I" before a space are words, not options. */
+function standaloneLetters(text: string): string[] {
+  const found: string[] = [];
+  for (let index = 0; index < text.length; index += 1) {
+    const letter = text.charAt(index);
+    if (letter < "A" || letter > "Z") continue;
+    if (isWordCharacter(text.charAt(index - 1)) || isWordCharacter(text.charAt(index + 1))) continue;
+    const next = text.charAt(index + 1);
+    const isArticle = (letter === "A" || letter === "I") && (next === " " || next === "'" || next === "’");
+    if (!isArticle) found.push(letter);
+  }
+  return found;
+}
+
+function isWordCharacter(character: string): boolean {
+  return character !== "" && /[\p{L}\p{N}_-]/u.test(character);
+}
