@@ -2,9 +2,9 @@
 
 usage: python check_peft.py MODEL_FOLDER ADAPTER_FOLDER LOGPROBS.json [TOLERANCE]
 
-LOGPROBS.json: {"groups": [{"prompt": [ids], "completions": [[ids]]}], "logprobs": [[[nats]]], "temperature": 1}; logprobs
-is indexed by group, completion and token, as in data/<name>.json. A whole row of log-softmax is a group whose completions
-are [0], [1], ... [V - 1]. The default tolerance is 1e-5.
+LOGPROBS.json: {"groups": [{"prompt": [ids], "completions": [[ids]]}], "logprobs": [[[nats]]], "temperature": 1};
+logprobs is indexed by group, completion and token, as in data/<name>.json. A whole row of log-softmax is a group whose
+completions are [0], [1], ... [V - 1]. The default tolerance is 1e-5.
 
 Prints one JSON object. Exit status: 0 equal, 1 different, 77 skipped because torch, transformers or peft is missing.
 """

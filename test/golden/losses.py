@@ -61,7 +61,8 @@ def trl_loss(logprobs, old, ref, advantages, loss_type, beta, max_completion_len
         aux_loss_enabled=False, top_entropy_quantile=1.0, off_policy_mask_threshold=None, use_vllm=False,
         importance_sampling_level="token", beta=beta, loss_type=loss_type, epsilon_low=EPSILON, epsilon_high=EPSILON,
         max_completion_length=max_completion_length, current_gradient_accumulation_steps=1, accelerator=identity,
-        _entropy_bonus_enabled=False, _metrics=defaultdict(lambda: defaultdict(list)), model=SimpleNamespace(training=True),
+        _entropy_bonus_enabled=False, _metrics=defaultdict(lambda: defaultdict(list)),
+        model=SimpleNamespace(training=True),
         args=SimpleNamespace(use_bias_correction_kl=False, delta=None, steps_per_generation=1))
     ids = torch.zeros(padded.shape, dtype=torch.long)
     loss = GRPOTrainer._compute_loss(stub, None, {

@@ -28,7 +28,8 @@ def optimizer_values(warmup_steps, weight_decay, generator):
     """125 steps on 4 values in float64: learning rates of every step, parameters and moments at some."""
     start = torch.tensor([0.5, -0.25, 0.001, -2.0], dtype=torch.float64)
     scale = torch.tensor([1.0, 1e-3, 1e-6, 30.0], dtype=torch.float64)
-    gradients = [(torch.randn(4, generator=generator, dtype=torch.float64) * scale).float().double() for _ in range(125)]
+    noise = lambda: torch.randn(4, generator=generator, dtype=torch.float64)
+    gradients = [(noise() * scale).float().double() for _ in range(125)]
     parameter = torch.nn.Parameter(start.clone())
     optimizer = torch.optim.AdamW([parameter], lr=2e-5, betas=(0.9, 0.999), eps=1e-8, weight_decay=weight_decay)
     schedule = get_cosine_schedule_with_warmup(optimizer, warmup_steps, 125)
@@ -65,8 +66,8 @@ def rollout_numbers(name, batches, generator):
             with model.disable_adapter():
                 base = completion_logprobs(all_logits(model, groups), groups, TEMPERATURE)[0]
             noise = lambda lp: lp + 0.1 * torch.randn(len(lp), generator=generator, dtype=torch.float64)
-            result.append({"old_logprobs": [noise(lp).float() for lp in policy], "ref_logprobs": [lp.float() for lp in base],
-                           "advantages": [0.75, -0.75, -0.5, 0.5]})
+            result.append({"old_logprobs": [noise(lp).float() for lp in policy],
+                           "ref_logprobs": [lp.float() for lp in base], "advantages": [0.75, -0.75, -0.5, 0.5]})
     return result
 
 
@@ -133,7 +134,8 @@ def main():
     (HERE / "data" / "optimizer.json").write_text(json.dumps(optimizer) + "\n")
     record = {"seed": SEED, "versions": versions(), "steps": STEPS, "peak_learning_rate": PEAK_LEARNING_RATE,
               "warmup_steps": WARMUP_STEPS, "max_grad_norm": MAX_GRAD_NORM, "adamw": ADAMW, "temperature": TEMPERATURE,
-              "beta": BETA, "epsilon": EPSILON, "models": {name: curves(name, generator) for name in ("llama", "gemma3")}}
+              "beta": BETA, "epsilon": EPSILON,
+              "models": {name: curves(name, generator) for name in ("llama", "gemma3")}}
     (HERE / "data" / "curves.json").write_text(json.dumps(record) + "\n")
 
 

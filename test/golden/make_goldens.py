@@ -3,7 +3,7 @@
 usage: python make_goldens.py       reads models/, writes data/<name>.safetensors, data/<name>-full.safetensors and
                                     data/<name>.json
 
-Each prompt + completion is computed as a sequence of its own, with no padding. What the numbers mean stands in README.md.
+Each prompt + completion is computed as a sequence of its own, with no padding. README.md says what the numbers mean.
 """
 import json
 import platform
@@ -168,6 +168,7 @@ def make(name, index):
         tensors[f"logits.adapter.{g}.{c}"] = f32(with_adapter)
         tensors[f"logits.base.{g}.{c}"] = f32(without)
     kl, clip_ratio = grpo_metrics(lps, old, ref, flat)
+    difference_gap = finite_difference_gap(name, groups, lora_gradients, old, ref, flat, weights, generator)
     record = {
         "model": name, "seed": SEED + index, "versions": versions(),
         "temperature": TEMPERATURE, "epsilon": EPSILON, "betas": list(BETAS.values()), "kl_estimator": "k3",
@@ -179,12 +180,35 @@ def make(name, index):
         "logprobs_temperature_1": numbers(completion_logprobs(logits, groups, 1.0)[0]),
         "losses": losses, "kl": kl, "clip_ratio": clip_ratio,
         "entropy": float(torch.cat(entropies).mean()), "trl_gap": gap,
+        "finite_difference_gap": difference_gap,
         "float32": float32_errors(name, groups, logits, lora_gradients, flat, old, ref, weights),
     }
     save_file(tensors, HERE / "data" / f"{name}.safetensors", metadata={"versions": json.dumps(versions())})
     save_file(full, HERE / "data" / f"{name}-full.safetensors", metadata={"versions": json.dumps(versions())})
     (HERE / "data" / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
-    print(name, "largest logit", max(float(x.detach().abs().max()) for x in logits), "TRL gap", gap, record["float32"])
+    print(name, "largest logit", max(float(x.detach().abs().max()) for x in logits), "TRL gap", gap,
+          "finite differences", record["finite_difference_gap"], record["float32"])
+
+
+def finite_difference_gap(name, groups, lora_gradients, old, ref, flat, weights, generator):
+    """|directional derivative by differences - by gradients| / |gradients|: says that the float64 is a true one."""
+    model = load(name, torch.float64)
+    named = [(n.replace(".default.", "."), p) for n, p in model.named_parameters() if p.requires_grad]
+    directions = [torch.randn(p.shape, generator=generator, dtype=torch.float64) for _, p in named]
+    length = sum(float(d.pow(2).sum()) for d in directions) ** 0.5
+    size, values = 1e-5, []
+    with torch.no_grad(), true_float64():
+        for sign in (1, -2):  # to +size, then to -size
+            for (_, parameter), direction in zip(named, directions):
+                parameter += sign * size / length * direction
+            lps = completion_logprobs(all_logits(model, groups), groups, TEMPERATURE)[0]
+            values.append(float(grpo_loss(lps, old, ref, flat, weights, 0.04)))
+    gradients_of = [lora_gradients["grpo_beta_0.04", n] for n, _ in named]
+    slope = sum(float((g * d).sum()) for g, d in zip(gradients_of, directions)) / length
+    norm = sum(float(g.pow(2).sum()) for g in gradients_of) ** 0.5
+    gap = abs((values[0] - values[1]) / (2 * size) - slope) / norm
+    assert gap < 1e-7, (name, gap)
+    return gap
 
 
 def float32_errors(name, groups, logits, lora_gradients, flat, old, ref, weights):

@@ -1,4 +1,4 @@
-"""Greedy completions of SmolLM2-135M-Instruct by transformers in float32, on the weights dequantised from the GGUF file.
+"""Greedy completions of SmolLM2-135M-Instruct by transformers in float32, on the dequantised weights of the GGUF file.
 
 usage: python make_greedy.py SMOLLM2_FOLDER     a folder made by bench/compare/hf_dump.py from the file that
                                                 scripts/fetch-models.mjs fetches; writes data/smollm2-greedy.json
@@ -22,9 +22,11 @@ PROMPTS = [
     [{"role": "user", "content": "What are the most common symptoms of anemia?"}],
     [{"role": "user", "content": "Explain in simple words why the sky is blue."}],
     [{"role": "system", "content": "You are a careful physician. Answer in full sentences."},
-     {"role": "user", "content": "A 45-year-old man has a hemoglobin of 8.2 g/dL and an MCV of 72 fL. What is the most likely cause?"}],
+     {"role": "user", "content": "A 45-year-old man has a hemoglobin of 8.2 g/dL and an MCV of 72 fL. "
+                                 "What is the most likely cause?"}],
     [{"role": "user", "content": "Write a short story about a robot that learns to paint."}],
-    [{"role": "user", "content": "List three primary colors."}, {"role": "assistant", "content": "Red, yellow and blue."},
+    [{"role": "user", "content": "List three primary colors."},
+     {"role": "assistant", "content": "Red, yellow and blue."},
      {"role": "user", "content": "Now explain how to mix them to get green, orange and purple."}],
 ]
 
@@ -60,9 +62,10 @@ def main(folder):
         assert generated == ids + tokens, "generate() disagrees"
         cases.append({"messages": messages, "prompt": prompt, "prompt_ids": ids, "completion_ids": tokens,
                       "completion": tokenizer.decode(tokens), "logprobs": [round(x, 6) for x in logprobs],
-                      "smallest_margin": min(margins), "finish": "stop" if tokens[-1] == tokenizer.eos_token_id else "length"})
-    record = {"model": "SmolLM2-135M-Instruct Q4_1", "gguf_sha256": GGUF_SHA256, "dtype": "float32", "versions": versions(),
-              "max_new_tokens": NEW_TOKENS, "stop_ids": [tokenizer.eos_token_id], "cases": cases}
+                      "smallest_margin": min(margins),
+                      "finish": "stop" if tokens[-1] == tokenizer.eos_token_id else "length"})
+    record = {"model": "SmolLM2-135M-Instruct Q4_1", "gguf_sha256": GGUF_SHA256, "dtype": "float32",
+              "versions": versions(), "max_new_tokens": NEW_TOKENS, "stop_ids": [tokenizer.eos_token_id], "cases": cases}
     (HERE / "data" / "smollm2-greedy.json").write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -111,7 +111,8 @@ def save_multimodal_variant():
         "vision_config": {"model_type": "siglip_vision_model", "hidden_size": 8, "intermediate_size": 8,
                           "num_hidden_layers": 1, "num_attention_heads": 1, "image_size": 8, "patch_size": 4}}
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-    tensors = {f"language_model.{key}": value for key, value in load_file(MODELS / "gemma3" / "model.safetensors").items()}
+    text_tensors = load_file(MODELS / "gemma3" / "model.safetensors")
+    tensors = {f"language_model.{key}": value for key, value in text_tensors.items()}
     # Two of the tensors of the picture half, which a text loader skips.
     tensors["multi_modal_projector.mm_soft_emb_norm.weight"] = torch.zeros(8)
     tensors["vision_tower.vision_model.post_layernorm.weight"] = torch.ones(8)

@@ -21,14 +21,17 @@ from texts import SEED, texts
 
 HERE = Path(__file__).parent
 SPECIAL = {
-    "smollm2": ["<|im_start|>user\nHi<|im_end|>\n", "a<|im_end|>b", "<|endoftext|>", " <|im_start|> ", "<|im_start|><|im_end|>"],
-    "gemma3-270m": ["<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n", "a<eos>b", "<pad>", " <bos> ", "<end_of_turn>\n"],
+    "smollm2": ["<|im_start|>user\nHi<|im_end|>\n", "a<|im_end|>b", "<|endoftext|>", " <|im_start|> ",
+                "<|im_start|><|im_end|>"],
+    "gemma3-270m": ["<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n", "a<eos>b", "<pad>",
+                    " <bos> ", "<end_of_turn>\n"],
 }
 CHATS = [
     [{"role": "user", "content": "Hello"}],
     [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Name two symptoms of anemia."}],
     [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "1"}, {"role": "user", "content": "Two?"}],
-    [{"role": "system", "content": "S"}, {"role": "user", "content": " padded \n"}, {"role": "assistant", "content": "<think>x</think>"},
+    [{"role": "system", "content": "S"}, {"role": "user", "content": " padded \n"},
+     {"role": "assistant", "content": "<think>x</think>"},
      {"role": "user", "content": "line\nbreak"}],
     [{"role": "user", "content": "<b>&amp; \"quotes\" 'single' {{ braces }} 中文 😀"}],
     [{"role": "user", "content": ""}],
@@ -46,16 +49,20 @@ def main(model, folder):
     encode = lambda text: {"text": text, "ids": tokenizer.encode(text, add_special_tokens=False).ids}
     plain = [encode(text) for text in texts()]
     special = [encode(text) for text in SPECIAL[model]]
-    source = {"model": model, "seed": SEED, "versions": versions(), "tokenizer_sha256": sha256(file.read_bytes()).hexdigest()}
+    source = {"model": model, "seed": SEED, "versions": versions(),
+              "tokenizer_sha256": sha256(file.read_bytes()).hexdigest()}
     write(HERE / "data" / f"tokenizer-{model}.json", {**source, "cases": plain, "special": special})
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<bos>" if model != "smollm2" else None)
     if model == "smollm2":
         template = (Path(folder) / "chat_template.jinja").read_text()
     else:  # the base model brings no template; TRL ships the one of the instruction-tuned model
         template = (Path(trl.__file__).parent / "chat_templates" / "gemma3.jinja").read_text()
-    render = lambda chat, add: fast.apply_chat_template(chat, chat_template=template, tokenize=False, add_generation_prompt=add)
-    chats = [{"messages": chat, "add_generation_prompt": add, "text": render(chat, add),
-              "ids": tokenizer.encode(render(chat, add), add_special_tokens=False).ids} for chat in CHATS for add in (False, True)]
+
+    def rendered(messages, add):
+        text = fast.apply_chat_template(messages, chat_template=template, tokenize=False, add_generation_prompt=add)
+        return {"messages": messages, "add_generation_prompt": add, **encode(text)}
+
+    chats = [rendered(chat, add) for chat in CHATS for add in (False, True)]
     write(HERE / "data" / f"chat-{model}.json", {**source, "template": template, "cases": chats})
 
 

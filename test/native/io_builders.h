@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,8 +71,8 @@ inline std::string GgufString(const std::string& text) { return Raw(static_cast<
 struct GgufBytes {
   std::string magic = "GGUF";
   uint32_t version = 3;
-  int64_t tensor_count = -1;
-  int64_t value_count = -1;
+  std::optional<uint64_t> tensor_count;
+  std::optional<uint64_t> value_count;
   std::vector<std::string> values;
   std::vector<std::string> tensors;
   std::string data;
@@ -105,8 +106,8 @@ struct GgufBytes {
   }
 
   std::string Build() const {
-    std::string out = magic + Raw(version) + Raw(tensor_count < 0 ? static_cast<int64_t>(tensors.size()) : tensor_count) +
-                      Raw(value_count < 0 ? static_cast<int64_t>(values.size()) : value_count);
+    std::string out = magic + Raw(version) + Raw(tensor_count.value_or(tensors.size())) +
+                      Raw(value_count.value_or(values.size()));
     for (const std::string& value : values) out += value;
     for (const std::string& tensor : tensors) out += tensor;
     if (!data.empty()) out.resize((out.size() + alignment - 1) / alignment * alignment, '\0');

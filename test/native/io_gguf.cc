@@ -37,7 +37,7 @@ TEST("GGUF metadata has its types and tensors have their shapes outermost first"
   EXPECT_EQ(gguf->Metadata("llama.block_count")->Number(), 2.0);
   EXPECT_EQ(gguf->Metadata("llama.eps")->Number(), 0.5);
   EXPECT(gguf->Metadata("flag")->Bool());
-  EXPECT_EQ(gguf->Metadata("tokens")->Strings()[1], "bc");
+  EXPECT_EQ(std::string(gguf->Metadata("tokens")->Strings().at(1)), "bc");
   EXPECT_EQ(gguf->Metadata("scores")->Numbers(), (std::vector<double>{1.5, -2.0}));
   EXPECT(gguf->Metadata("none") == nullptr);
   EXPECT_EQ(gguf->MetadataKeys().size(), size_t{6});
@@ -97,7 +97,7 @@ std::string WithValue(uint32_t type, const std::string& raw) {
   return file.Value("k", type, raw).Build();
 }
 
-std::string WithCounts(int64_t tensors, int64_t values) {
+std::string WithCounts(uint64_t tensors, uint64_t values) {
   GgufBytes file = Good();
   file.tensor_count = tensors;
   file.value_count = values;
@@ -127,10 +127,10 @@ TEST("malformed GGUF files are refused with the place and the numbers") {
       {with([](GgufBytes& f) { f.version = 0; }), "the version is 0"},
       {with([](GgufBytes& f) { f.version = 4; }), "the version is 4; 2 or 3"},
       {"GGUF" + Raw(uint32_t{3}) + Raw(uint32_t{0}), "the file ends inside the number of tensors"},
-      {WithCounts(int64_t{1} << 62, 0), "the number of tensors is 4611686018427387904"},
-      {WithCounts(INT64_MIN, 0), "the number of tensors is 9223372036854775808"},
-      {WithCounts(0, int64_t{1} << 62), "the number of metadata values is"},
-      {WithCounts(0, INT64_MIN), "the number of metadata values is 9223372036854775808"},
+      {WithCounts(uint64_t{1} << 62, 0), "the number of tensors is 4611686018427387904"},
+      {WithCounts(uint64_t{1} << 63, 0), "the number of tensors is 9223372036854775808"},
+      {WithCounts(0, uint64_t{1} << 62), "the number of metadata values is"},
+      {WithCounts(0, uint64_t{1} << 63), "the number of metadata values is 9223372036854775808"},
       {WithCounts(3, 6), "byte"},
       {WithCounts(2, 7), "byte"},
       {WithCounts(2, 5), "byte"},
@@ -167,7 +167,7 @@ TEST("malformed GGUF files are refused with the place and the numbers") {
       {WithTensor({0}, 0, 0), "a dimension of 0"},
       {WithTensor({~uint64_t{0}}, 0, 0), "a dimension of 18446744073709551615"},
       {WithTensor({uint64_t{1} << 32, uint64_t{1} << 32}, 0, 0), "overflow 64 bits"},
-      {WithTensor({uint64_t{1} << 62}, 0, 0), "overflow"},
+      {WithTensor({uuint64_t{1} << 62}, 0, 0), "overflow"},
       {WithTensor({16}, 4, 0), "type 4, which no ggml version defines"},
       {WithTensor({16}, 9999, 0), "type 9999"},
       {WithTensor({16}, 2, 0), "rows of 16 elements; Q4_0 needs a multiple of 32"},

@@ -208,7 +208,7 @@ void RunProduct(const Product& g, int64_t begin, int64_t end, std::byte* scratch
   // An even cut of the inner dimension in multiples of 32.
   const int64_t limit = g.m <= kFewRows && unpacks ? kSmallInner : kInnerBlock;
   const int64_t cuts = Larger(1, DivideUp(g.inner, limit));
-  const int64_t inner_block = DivideUp(DivideUp(g.inner, cuts), kBlock) * kBlock;
+  const int64_t inner_block = Larger(kBlock, DivideUp(DivideUp(g.inner, cuts), kBlock) * kBlock);
   for (int64_t item = begin; item < end;) {
     const int64_t first = item / panels * g.row_block, rows = Smaller(g.row_block, g.m - first);
     const int64_t p0 = item % panels, p1 = Smaller(panels, p0 + end - item);

@@ -121,6 +121,7 @@ void RefuseIf(const JsonFields& config, const std::string& key, const std::strin
 }
 
 void CheckSpec(const JsonFields& config, const DecoderSpec& spec) {
+  if (config.HasProblems()) return;  // what follows from a wrong field would only hide it
   if (spec.head_dim % 2 != 0) config.Problem("head_dim", Concat("is ", spec.head_dim, "; rope needs an even number"));
   if (spec.rotary_dim % 2 != 0 || spec.rotary_dim < 2 || spec.rotary_dim > spec.head_dim) {
     config.Problem("rotary dimension", Concat("is ", spec.rotary_dim, "; an even number from 2 to ", spec.head_dim,

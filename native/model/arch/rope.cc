@@ -19,7 +19,7 @@ void ScaleLlama3(const JsonFields& rope, int64_t context, std::vector<float>& in
   const double low = rope.Number("low_freq_factor", 1e-3, kMaxFactor);
   const double high = rope.Number("high_freq_factor", 1e-3, kMaxFactor);
   const auto original = static_cast<double>(rope.Int("original_max_position_embeddings", 1, kMaxContext, context));
-  if (high <= low) rope.Problem("high_freq_factor", "is not above low_freq_factor");
+  if (high <= low && !rope.HasProblems()) rope.Problem("high_freq_factor", "is not above low_freq_factor");
   const auto longest = static_cast<float>(original / low);
   const auto shortest = static_cast<float>(original / high);
   for (float& f : inv_freq) {

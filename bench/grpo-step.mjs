@@ -1,0 +1,173 @@
+// Times one GRPO step and its parts: 3 questions x 3 rollouts x (128 + 128) tokens, LoRA r=16 on every linear layer, F32.
+//   node bench/grpo-step.mjs MODEL [--steps 3] [--threads 2] [--prompt 128] [--new 128] [--beta 0] [--separate] [--json]
+// MODEL is a .gguf file or a safetensors folder. --separate computes a prompt once per rollout (no prompt sharing), to
+// show what sharing brings. The first step warms up and is not counted.
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { loadTokenizer, Policy } from "../dist/index.js";
+
+const QUESTIONS = 3;
+const ROLLOUTS = 3;
+const TEXT =
+  "A 58-year-old woman has had increasing fatigue and pale skin for four months. Her hemoglobin is 8.1 g/dL, her mean " +
+  "corpuscular volume is 70 fL and her ferritin is low. Which of the following explains these findings best? ";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    steps: { type: "string", default: "3" },
+    threads: { type: "string", default: "0" },
+    prompt: { type: "string", default: "128" },
+    new: { type: "string", default: "128" },
+    beta: { type: "string", default: "0" },
+    separate: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+  },
+});
+if (positionals.length !== 1) {
+  console.error("usage: node bench/grpo-step.mjs MODEL [--steps N] [--threads N] [--prompt N] [--new N] [--json]");
+  process.exit(2);
+}
+
+const steps = Number(values.steps);
+const promptTokens = Number(values.prompt);
+const newTokens = Number(values.new);
+const beta = Number(values.beta);
+const seconds = () => Number(process.hrtime.bigint()) / 1e9;
+// Shares of all processors' time since boot, to tell how much of a run other programs took.
+const cpuTicks = () => {
+  const v = readFileSync("/proc/stat", "utf8").split("\n")[0].trim().split(/\s+/).slice(1, 9).map(Number);
+  const total = v.reduce((a, b) => a + b, 0);
+  return { total, busy: total - v[3] - v[4] };
+};
+const peakRss = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))[1]) * 1024;
+
+const loadStart = seconds();
+const tokenizer = await loadTokenizer(positionals[0]);
+const tokenizerSeconds = seconds() - loadStart;
+const modelStart = seconds();
+const policy = await Policy.load({
+  model: positionals[0],
+  trainable: "lora",
+  threads: Number(values.threads),
+  lora: { rank: 16, alpha: 16 },
+});
+const modelSeconds = seconds() - modelStart;
+
+const prompts = Array.from({ length: QUESTIONS }, (_, i) =>
+  tokenizer.encode(`Case ${i}. ${TEXT.repeat(Math.ceil(promptTokens / 40) + 1)}`).slice(0, promptTokens),
+);
+const sampling = { temperature: 1, topK: 0, topP: 1, minP: 0 };
+const loss = {
+  kind: "policy",
+  epsilonLow: 0.2,
+  epsilonHigh: 0.2,
+  delta: 0,
+  beta,
+  kl: "k3",
+  logRatioClamp: 20,
+};
+
+async function step(index) {
+  const start = seconds();
+  const copies = values.separate ? ROLLOUTS : 1;
+  const asked = prompts.flatMap((ids, q) =>
+    Array.from({ length: copies }, (_, c) => ({ ids, key: BigInt(index * 100 + q * 10 + c) })),
+  );
+  const { groups } = await policy.generate({
+    prompts: asked,
+    rollouts: ROLLOUTS / copies,
+    maxNewTokens: newTokens,
+    sampling,
+    stopIds: [],
+    seed: 42n,
+  });
+  const rolloutEnd = seconds();
+  const packed = groups.map((rollouts, g) => ({ promptIds: asked[g].ids, completions: rollouts }));
+  let reference;
+  if (beta > 0) {
+    reference = await policy.logprobs({
+      groups: packed.map((p) => ({ promptIds: p.promptIds, completionIds: p.completions.map((r) => r.completionIds) })),
+      sampling,
+      adapter: false,
+    });
+  }
+  const referenceEnd = seconds();
+  const total = QUESTIONS * ROLLOUTS;
+  const result = await policy.accumulate({
+    groups: packed.map((p, g) => ({
+      promptIds: p.promptIds,
+      completions: p.completions.map((r, c) => ({
+        completionIds: r.completionIds,
+        oldLogprobs: r.logprobs,
+        ...(reference ? { refLogprobs: reference.logprobs[g][c] } : {}),
+        advantages: new Float32Array(r.completionIds.length).fill(c % 2 ? 0.7 : -0.7),
+        weights: new Float32Array(r.completionIds.length).fill(1 / (total * r.completionIds.length)),
+      })),
+    })),
+    sampling,
+    loss,
+  });
+  await policy.update({
+    learningRate: 2e-5,
+    beta1: 0.9,
+    beta2: 0.999,
+    eps: 1e-8,
+    weightDecay: 0.01,
+    maxGradNorm: 1,
+  });
+  const end = seconds();
+  return {
+    step: end - start,
+    rollout: rolloutEnd - start,
+    reference: referenceEnd - rolloutEnd,
+    training: end - referenceEnd,
+    tokensTrained: result.counters.tokensComputed,
+    samplerGap: result.samplerGap,
+  };
+}
+
+await step(0);
+const before = cpuTicks();
+const cpuBefore = process.cpuUsage();
+const runs = [];
+for (let i = 1; i <= steps; i++) runs.push(await step(i));
+const after = cpuTicks();
+const own = process.cpuUsage(cpuBefore);
+const mean = (key) => runs.reduce((sum, run) => sum + run[key], 0) / runs.length;
+const memory = policy.memory();
+const result = {
+  benchmark: "grpo-step",
+  model: positionals[0].split("/").pop(),
+  shape: { questions: QUESTIONS, rollouts: ROLLOUTS, promptTokens, newTokens, loraRank: 16, beta },
+  promptSharing: !values.separate,
+  threads: policy.info.threads,
+  isa: policy.info.isa,
+  stepSeconds: mean("step"),
+  rolloutSeconds: mean("rollout"),
+  referenceSeconds: mean("reference"),
+  trainingSeconds: mean("training"),
+  rolloutTokensPerSecond: (QUESTIONS * ROLLOUTS * newTokens) / mean("rollout"),
+  tokensTrained: mean("tokensTrained"),
+  samplerGap: Math.max(...runs.map((run) => run.samplerGap)),
+  tokenizerSeconds,
+  modelSeconds,
+  enginePeakBytes: Number(memory.peakBytes),
+  peakRssBytes: peakRss(),
+  foreignCpu: Math.max(0, after.busy - before.busy - (own.user + own.system) / 1e4) / (after.total - before.total),
+};
+await policy.close();
+
+if (values.json) {
+  console.log(JSON.stringify(result));
+} else {
+  const f = (x) => x.toFixed(2);
+  console.log(`${result.model}, ${result.threads} threads, ${result.isa}`);
+  console.log(`step      ${f(result.stepSeconds)} s`);
+  console.log(`rollout   ${f(result.rolloutSeconds)} s (${result.rolloutTokensPerSecond.toFixed(0)} tok/s)`);
+  console.log(`reference ${f(result.referenceSeconds)} s`);
+  console.log(`training  ${f(result.trainingSeconds)} s (${result.tokensTrained} rows)`);
+  console.log(`peak RSS  ${(result.peakRssBytes / 2 ** 20).toFixed(0)} MiB, engine ${(result.enginePeakBytes / 2 ** 20).toFixed(0)} MiB`);
+  console.log(`load      model ${f(result.modelSeconds)} s, tokenizer ${f(result.tokenizerSeconds)} s`);
+  console.log(`sampler gap ${result.samplerGap}, foreign CPU ${(100 * result.foreignCpu).toFixed(1)} %`);
+}

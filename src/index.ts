@@ -1,0 +1,23 @@
+// What `import … from "rlvr-node"` gives.
+export { loadConfig } from "./config/load.ts";
+export { defineConfig, resolveConfig } from "./config/resolve.ts";
+export type { Config, ConfigInput } from "./config/schema.ts";
+export type { Question } from "./data/question.ts";
+export { readQuestionFile, readQuestions, writeQuestions } from "./data/questions.ts";
+export { Policy } from "./engine/policy.ts";
+export { type ErrorCode, RlvrError } from "./errors.ts";
+export { groupAdvantages } from "./grpo/advantages.ts";
+export { aggregations, tokenWeights } from "./grpo/aggregation.ts";
+export { questionMessages } from "./grpo/prompt.ts";
+export { scheduleFactor, warmupSteps } from "./grpo/schedule.ts";
+export type * from "./native/types.ts";
+export { evaluateQuestions } from "./recipes/evaluate-questions.ts";
+export type { TrainEvent } from "./recipes/events.ts";
+export { filterQuestions } from "./recipes/filter.ts";
+export { type TrainOptions, type TrainResult, trainGrpo } from "./recipes/grpo.ts";
+export { writeRunReport } from "./recipes/report.ts";
+export { openSession, type Session } from "./recipes/session.ts";
+export * as rewards from "./rewards/index.ts";
+export type { Reward, RewardContext, WeightedReward } from "./rewards/reward.ts";
+export type { CompletionRecord, StepMetrics } from "./run/records.ts";
+export { loadTokenizer } from "./text/load-tokenizer.ts";
