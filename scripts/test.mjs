@@ -30,10 +30,10 @@ function familyOf(file) {
   return parts[0] === "unit" && parts.length > 2 ? `unit/${parts[1]}` : parts[0];
 }
 
-function runVitest() {
+function runVitest(...selection) {
   const report = path.join(root, "build-test/vitest.json");
   fs.rmSync(report, { force: true });
-  const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...selection];
   const succeeded = run(process.execPath, [packageBin("vitest"), ...args]);
   if (!fs.existsSync(report)) return step("vitest", false);
   let failures = 0;
@@ -82,6 +82,8 @@ step("build of the addon", run(process.execPath, ["scripts/build-native.mjs"]));
 step("build of TypeScript", run(process.execPath, [packageBin("typescript", "tsc"), "-p", "tsconfig.build.json"]));
 count("native", runNativeTests("plain"));
 count("native (ASan, UBSan)", runNativeTests("sanitized"));
-runVitest();
+runVitest("--exclude", "test/install/**");
+// Builds and installs take all cores; beside them tests of timing would mean nothing.
+runVitest("test/install");
 applyFloors();
 printSummary();

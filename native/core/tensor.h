@@ -72,7 +72,7 @@ class Tensor {
 
  private:
   template <typename T>
-  T* Row(int64_t row, DType expected) const {
+  T* Row(int64_t row, [[maybe_unused]] DType expected) const {
     RLVR_DCHECK(dtype_ == expected, "tensor is ", Info(dtype_).name);
     return reinterpret_cast<T*>(data_) + row * stride_;
   }

@@ -25,9 +25,7 @@ const char* TypeName(GgufType type) {
 
 }  // namespace
 
-bool GgufValue::is_integer() const {
-  return is_number() && type_ != GgufType::kFloat32 && type_ != GgufType::kFloat64;
-}
+bool GgufValue::is_integer() const { return is_number() && type_ != GgufType::kFloat32 && type_ != GgufType::kFloat64; }
 
 bool GgufValue::is_number() const { return type_ != GgufType::kString && type_ != GgufType::kBool; }
 
@@ -130,10 +128,11 @@ const SourceTensor* Gguf::Find(const std::string& name) const {
   if (found == index_.end()) return nullptr;
   const uint32_t type = unreadable_type_[found->second];
   if (type != kReadable) {
-    throw Error(ErrorCode::kUnsupported,
-                Concat("[gguf] ", path_, ": tensor \"", name, "\" has type ", GgmlTypeName(type), " (", type,
-                       "); readable types: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K. Convert the file "
-                       "to one of these, or load the safetensors checkpoint."));
+    throw Error(
+        ErrorCode::kUnsupported,
+        Concat("[gguf] ", path_, ": tensor \"", name, "\" has type ", GgmlTypeName(type), " (", type,
+               "); readable types: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K. Convert the file "
+               "to one of these, or load the safetensors checkpoint."));
   }
   return &tensors_[found->second];
 }

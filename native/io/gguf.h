@@ -13,7 +13,19 @@
 namespace rlvr {
 
 enum class GgufType : uint32_t {
-  kUint8, kInt8, kUint16, kInt16, kUint32, kInt32, kFloat32, kBool, kString, kArray, kUint64, kInt64, kFloat64
+  kUint8,
+  kInt8,
+  kUint16,
+  kInt16,
+  kUint32,
+  kInt32,
+  kFloat32,
+  kBool,
+  kString,
+  kArray,
+  kUint64,
+  kInt64,
+  kFloat64
 };
 
 class MappedFile;
@@ -25,9 +37,9 @@ const char* GgmlTypeName(uint32_t id);
 // type is another one; integers are widened, and a float getter takes integers too.
 class GgufValue {
  public:
-  GgufType type() const { return type_; }              // of the value, or of an array's elements
+  GgufType type() const { return type_; }  // of the value, or of an array's elements
   bool is_array() const { return is_array_; }
-  int64_t count() const { return count_; }             // 1, or the array's length
+  int64_t count() const { return count_; }  // 1, or the array's length
   bool is_integer() const;
   bool is_number() const;
 

@@ -9,8 +9,8 @@ namespace rlvr {
 
 namespace {
 
-constexpr size_t kMaxNameBytes = 65535;        // of a key, by the specification
-constexpr size_t kMaxTensorNameBytes = 64;     // GGML_MAX_NAME
+constexpr size_t kMaxNameBytes = 65535;     // of a key, by the specification
+constexpr size_t kMaxTensorNameBytes = 64;  // GGML_MAX_NAME
 constexpr size_t kMaxAlignment = size_t{1} << 20;
 constexpr int kMaxDims = 4;
 // Far above any published file; they bound what a hostile header can make us allocate.
@@ -30,23 +30,40 @@ struct GgmlType {
 const GgmlType* FindGgmlType(uint32_t id) {
   constexpr DType none = DType::kF32;
   static const GgmlType kTypes[] = {
-      {0, "F32", 1, 4, true, DType::kF32},        {1, "F16", 1, 2, true, DType::kF16},
-      {2, "Q4_0", 32, 18, true, DType::kQ4_0},    {3, "Q4_1", 32, 20, true, DType::kQ4_1},
-      {6, "Q5_0", 32, 22, true, DType::kQ5_0},    {7, "Q5_1", 32, 24, true, DType::kQ5_1},
-      {8, "Q8_0", 32, 34, true, DType::kQ8_0},    {9, "Q8_1", 32, 36, false, none},
-      {10, "Q2_K", 256, 84, false, none},         {11, "Q3_K", 256, 110, false, none},
-      {12, "Q4_K", 256, 144, true, DType::kQ4_K}, {13, "Q5_K", 256, 176, true, DType::kQ5_K},
-      {14, "Q6_K", 256, 210, true, DType::kQ6_K}, {15, "Q8_K", 256, 292, false, none},
-      {16, "IQ2_XXS", 256, 66, false, none},      {17, "IQ2_XS", 256, 74, false, none},
-      {18, "IQ3_XXS", 256, 98, false, none},      {19, "IQ1_S", 256, 50, false, none},
-      {20, "IQ4_NL", 32, 18, false, none},        {21, "IQ3_S", 256, 110, false, none},
-      {22, "IQ2_S", 256, 82, false, none},        {23, "IQ4_XS", 256, 136, false, none},
-      {24, "I8", 1, 1, false, none},              {25, "I16", 1, 2, false, none},
-      {26, "I32", 1, 4, true, DType::kI32},       {27, "I64", 1, 8, false, none},
-      {28, "F64", 1, 8, true, DType::kF64},       {29, "IQ1_M", 256, 56, false, none},
-      {30, "BF16", 1, 2, true, DType::kBF16},     {34, "TQ1_0", 256, 54, false, none},
-      {35, "TQ2_0", 256, 66, false, none},        {39, "MXFP4", 32, 17, false, none},
-      {40, "NVFP4", 64, 36, false, none},         {41, "Q1_0", 128, 18, false, none},
+      {0, "F32", 1, 4, true, DType::kF32},
+      {1, "F16", 1, 2, true, DType::kF16},
+      {2, "Q4_0", 32, 18, true, DType::kQ4_0},
+      {3, "Q4_1", 32, 20, true, DType::kQ4_1},
+      {6, "Q5_0", 32, 22, true, DType::kQ5_0},
+      {7, "Q5_1", 32, 24, true, DType::kQ5_1},
+      {8, "Q8_0", 32, 34, true, DType::kQ8_0},
+      {9, "Q8_1", 32, 36, false, none},
+      {10, "Q2_K", 256, 84, false, none},
+      {11, "Q3_K", 256, 110, false, none},
+      {12, "Q4_K", 256, 144, true, DType::kQ4_K},
+      {13, "Q5_K", 256, 176, true, DType::kQ5_K},
+      {14, "Q6_K", 256, 210, true, DType::kQ6_K},
+      {15, "Q8_K", 256, 292, false, none},
+      {16, "IQ2_XXS", 256, 66, false, none},
+      {17, "IQ2_XS", 256, 74, false, none},
+      {18, "IQ3_XXS", 256, 98, false, none},
+      {19, "IQ1_S", 256, 50, false, none},
+      {20, "IQ4_NL", 32, 18, false, none},
+      {21, "IQ3_S", 256, 110, false, none},
+      {22, "IQ2_S", 256, 82, false, none},
+      {23, "IQ4_XS", 256, 136, false, none},
+      {24, "I8", 1, 1, false, none},
+      {25, "I16", 1, 2, false, none},
+      {26, "I32", 1, 4, true, DType::kI32},
+      {27, "I64", 1, 8, false, none},
+      {28, "F64", 1, 8, true, DType::kF64},
+      {29, "IQ1_M", 256, 56, false, none},
+      {30, "BF16", 1, 2, true, DType::kBF16},
+      {34, "TQ1_0", 256, 54, false, none},
+      {35, "TQ2_0", 256, 66, false, none},
+      {39, "MXFP4", 32, 17, false, none},
+      {40, "NVFP4", 64, 36, false, none},
+      {41, "Q1_0", 128, 18, false, none},
   };
   for (const GgmlType& type : kTypes) {
     if (type.id == id) return &type;
@@ -56,10 +73,18 @@ const GgmlType* FindGgmlType(uint32_t id) {
 
 size_t ElementBytes(GgufType type) {
   switch (type) {
-    case GgufType::kUint8: case GgufType::kInt8: case GgufType::kBool: return 1;
-    case GgufType::kUint16: case GgufType::kInt16: return 2;
-    case GgufType::kUint32: case GgufType::kInt32: case GgufType::kFloat32: return 4;
-    case GgufType::kUint64: case GgufType::kInt64: case GgufType::kFloat64: case GgufType::kString: return 8;
+    case GgufType::kUint8:
+    case GgufType::kInt8:
+    case GgufType::kBool: return 1;
+    case GgufType::kUint16:
+    case GgufType::kInt16: return 2;
+    case GgufType::kUint32:
+    case GgufType::kInt32:
+    case GgufType::kFloat32: return 4;
+    case GgufType::kUint64:
+    case GgufType::kInt64:
+    case GgufType::kFloat64:
+    case GgufType::kString: return 8;
     case GgufType::kArray: return 12;
   }
   return 0;
@@ -112,11 +137,13 @@ void GgufParser::ReadHeader() {
   at_ = 4;
   const auto version = Read<uint32_t>("the version");
   if (version != 0 && (version & 0xFFFF) == 0) {
-    throw Error(ErrorCode::kUnsupported, Concat("[gguf] ", gguf_.path_, " is a big-endian file; little-endian files can be "
+    throw Error(ErrorCode::kUnsupported, Concat("[gguf] ", gguf_.path_,
+                                                " is a big-endian file; little-endian files can be "
                                                 "read. Convert it again on or for a little-endian machine."));
   }
   if (version == 1) {
-    throw Error(ErrorCode::kUnsupported, Concat("[gguf] ", gguf_.path_, " has GGUF version 1; versions 2 and 3 can be read. "
+    throw Error(ErrorCode::kUnsupported, Concat("[gguf] ", gguf_.path_,
+                                                " has GGUF version 1; versions 2 and 3 can be read. "
                                                 "Convert the model again with a current converter."));
   }
   if (version != 2 && version != 3) Bad(Concat("the version is ", version, "; 2 or 3 was expected"));
@@ -124,8 +151,8 @@ void GgufParser::ReadHeader() {
   tensor_count_ = ReadCount("the number of tensors", 8 + 4 + 4 + 8);
   value_count_ = ReadCount("the number of metadata values", 8 + 4 + 1);
   if (tensor_count_ > kMaxTensors || value_count_ > kMaxValues) {
-    Bad(Concat("it claims ", tensor_count_, " tensors and ", value_count_, " metadata values; at most ", kMaxTensors, " and ",
-               kMaxValues, " are allowed"));
+    Bad(Concat("it claims ", tensor_count_, " tensors and ", value_count_, " metadata values; at most ", kMaxTensors,
+               " and ", kMaxValues, " are allowed"));
   }
 }
 
@@ -133,7 +160,8 @@ void GgufParser::SkipElements(GgufValue& value) {
   const size_t bytes = ElementBytes(value.type_);
   const auto count = static_cast<uint64_t>(value.count_);
   if (count > Left() / bytes) {
-    Bad(Concat("metadata \"", Excerpt(value.key_), "\" claims ", count, " elements, but only ", Left(), " bytes follow"));
+    Bad(Concat("metadata \"", Excerpt(value.key_), "\" claims ", count, " elements, but only ", Left(),
+               " bytes follow"));
   }
   value.data_ = data_ + at_;
   if (value.type_ == GgufType::kString) {
@@ -143,7 +171,8 @@ void GgufParser::SkipElements(GgufValue& value) {
   }
   if (value.type_ == GgufType::kBool) {
     for (uint64_t i = 0; i < count; ++i) {
-      if (std::to_integer<int>(data_[at_ + i]) > 1) Bad(Concat("metadata \"", Excerpt(value.key_), "\" has a bool that is not 0 or 1"));
+      if (std::to_integer<int>(data_[at_ + i]) > 1)
+        Bad(Concat("metadata \"", Excerpt(value.key_), "\" has a bool that is not 0 or 1"));
     }
   }
   at_ += count * bytes;
@@ -157,7 +186,8 @@ void GgufParser::ReadValue(const std::string& key) {
   if (type == static_cast<uint32_t>(GgufType::kArray)) {
     value.is_array_ = true;
     type = Read<uint32_t>("an array type");
-    if (type == static_cast<uint32_t>(GgufType::kArray)) Bad(Concat("metadata \"", Excerpt(key), "\" is an array of arrays"));
+    if (type == static_cast<uint32_t>(GgufType::kArray))
+      Bad(Concat("metadata \"", Excerpt(key), "\" is an array of arrays"));
   }
   if (type > static_cast<uint32_t>(GgufType::kFloat64)) {
     Bad(Concat("metadata \"", Excerpt(key), "\" has type ", type, "; 0 to 12 were expected"));
@@ -172,7 +202,8 @@ void GgufParser::ReadValue(const std::string& key) {
 void GgufParser::ReadAlignment() {
   const GgufValue* value = gguf_.Metadata("general.alignment");
   if (value == nullptr) return;
-  if (value->is_array() || value->type() != GgufType::kUint32) Bad("general.alignment is not an unsigned 32-bit number");
+  if (value->is_array() || value->type() != GgufType::kUint32)
+    Bad("general.alignment is not an unsigned 32-bit number");
   const int64_t alignment = value->Int();
   if (alignment < 1 || alignment > static_cast<int64_t>(kMaxAlignment) || (alignment & (alignment - 1)) != 0) {
     Bad(Concat("general.alignment is ", alignment, "; a power of two from 1 to ", kMaxAlignment, " was expected"));
@@ -204,7 +235,8 @@ void GgufParser::ReadTensor(uint64_t number) {
   if (type == nullptr) Bad(Concat("tensor \"", name, "\" has type ", type_id, ", which no ggml version defines"));
   const int64_t row = tensor.shape[dims - 1];
   if (row % type->block != 0) {
-    Bad(Concat("tensor \"", name, "\" has rows of ", row, " elements; ", type->name, " needs a multiple of ", type->block));
+    Bad(Concat("tensor \"", name, "\" has rows of ", row, " elements; ", type->name, " needs a multiple of ",
+               type->block));
   }
   if (__builtin_mul_overflow(static_cast<size_t>(count / type->block), type->block_bytes, &tensor.bytes)) {
     Bad(Concat("tensor \"", name, "\" has a size that overflows 64 bits"));

@@ -87,7 +87,8 @@ class JsonParser {
   }
 
   void SkipSpace() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
       ++at_;
     }
   }
@@ -100,10 +101,11 @@ class JsonParser {
   }
 
   Json Value(int depth) {
-    if (depth > Json::kMaxDepth) Fail(Concat("more than ", Json::kMaxDepth, " levels of nesting"));
     if (++values_ > Json::kMaxValues) Fail(Concat("more than ", Json::kMaxValues, " values"));
     SkipSpace();
     if (at_ >= text_.size()) Fail("expected a value, found the end of the text");
+    const bool nests = text_[at_] == '{' || text_[at_] == '[';
+    if (nests && depth >= Json::kMaxDepth) Fail(Concat("more than ", Json::kMaxDepth, " levels of nesting"));
     switch (text_[at_]) {
       case '{': return Object(depth);
       case '[': return Array(depth);
@@ -197,7 +199,9 @@ class JsonParser {
     if (at_ >= text_.size()) Fail("a string is not closed");
     const char kind = text_[at_++];
     switch (kind) {
-      case '"': case '\\': case '/': out += kind; return;
+      case '"':
+      case '\\':
+      case '/': out += kind; return;
       case 'b': out += '\b'; return;
       case 'f': out += '\f'; return;
       case 'n': out += '\n'; return;
@@ -226,6 +230,9 @@ class JsonParser {
       while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\\' &&
              static_cast<unsigned char>(text_[at_]) >= 0x20) {
         ++at_;
+      }
+      if (out.size() + (at_ - from) > Json::kMaxStringBytes) {
+        Fail(Concat("a string of more than ", Json::kMaxStringBytes, " bytes"));
       }
       out.append(text_.substr(from, at_ - from));
       if (at_ >= text_.size()) Fail("a string is not closed");

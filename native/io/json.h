@@ -1,5 +1,5 @@
-// JSON (RFC 8259), strictly: UTF-8 is checked, duplicate keys, lone surrogates, NaN and trailing text are errors, nesting
-// and the number of values are bounded. Members keep their order.
+// JSON (RFC 8259), strictly: UTF-8 is checked, duplicate keys, lone surrogates, NaN and trailing text are errors,
+// nesting and the number of values are bounded. Members keep their order.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@ class Json {
   // Deeper or larger texts than these are refused. A million values is ten times the largest published index.
   static constexpr int kMaxDepth = 64;
   static constexpr int64_t kMaxValues = 1000000;
+  static constexpr size_t kMaxStringBytes = size_t{16} << 20;
 
   Json() = default;
   static Json Bool(bool value);

@@ -130,8 +130,8 @@ std::vector<double> JsonFields::Numbers(const std::string& key, double least, do
   if (fits) {
     for (const Json& item : value->items()) {
       if (!item.is_number() || !(item.number() >= least && item.number() <= most)) {
-        Problem(Concat(key, "[", numbers.size(), "]"), Concat("is ", Describe(item), "; expected ",
-                                                              Range("a number", least, most)));
+        Problem(Concat(key, "[", numbers.size(), "]"),
+                Concat("is ", Describe(item), "; expected ", Range("a number", least, most)));
         return {};
       }
       numbers.push_back(item.number());

@@ -19,7 +19,8 @@ class ReadHandle {
  public:
   explicit ReadHandle(const std::string& path) {
     if (path.find('\0') != std::string::npos) {
-      throw Error(ErrorCode::kIo, Concat("[file] the path ", path.c_str(), "... contains a zero byte. Check the path."));
+      throw Error(ErrorCode::kIo,
+                  Concat("[file] the path ", path.c_str(), "... contains a zero byte. Check the path."));
     }
     // O_NONBLOCK: opening a pipe must not wait for a writer.
     file_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -87,8 +88,9 @@ bool IsFolder(const std::string& path) {
 std::string ReadTextFile(const std::string& path, size_t max_bytes) {
   const ReadHandle handle(path);
   if (handle.size() > max_bytes) {
-    throw Error(ErrorCode::kBadCheckpoint, Concat("[file] ", path, " has ", handle.size(), " bytes; a text file of at most ",
-                                                  max_bytes, " was expected. Check that it is the right file."));
+    throw Error(ErrorCode::kBadCheckpoint,
+                Concat("[file] ", path, " has ", handle.size(), " bytes; a text file of at most ", max_bytes,
+                       " was expected. Check that it is the right file."));
   }
   std::string text(handle.size(), '\0');
   size_t got = 0;

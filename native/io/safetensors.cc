@@ -26,12 +26,28 @@ struct ElementType {
 // All element types of the format as of version 0.8.
 const ElementType* FindElementType(const std::string& name) {
   static const ElementType kTypes[] = {
-      {"F64", 64, DType::kF64},   {"F32", 32, DType::kF32},  {"F16", 16, DType::kF16},  {"BF16", 16, DType::kBF16},
-      {"I32", 32, DType::kI32},   {"BOOL", 8, {}},           {"U8", 8, {}},             {"I8", 8, {}},
-      {"U16", 16, {}},            {"I16", 16, {}},           {"U32", 32, {}},           {"I64", 64, {}},
-      {"U64", 64, {}},            {"C64", 64, {}},           {"F4", 4, {}},             {"F6_E2M3", 6, {}},
-      {"F6_E3M2", 6, {}},         {"F8_E5M2", 8, {}},        {"F8_E4M3", 8, {}},        {"F8_E8M0", 8, {}},
-      {"F8_E4M3FNUZ", 8, {}},     {"F8_E5M2FNUZ", 8, {}},
+      {"F64", 64, DType::kF64},
+      {"F32", 32, DType::kF32},
+      {"F16", 16, DType::kF16},
+      {"BF16", 16, DType::kBF16},
+      {"I32", 32, DType::kI32},
+      {"BOOL", 8, {}},
+      {"U8", 8, {}},
+      {"I8", 8, {}},
+      {"U16", 16, {}},
+      {"I16", 16, {}},
+      {"U32", 32, {}},
+      {"I64", 64, {}},
+      {"U64", 64, {}},
+      {"C64", 64, {}},
+      {"F4", 4, {}},
+      {"F6_E2M3", 6, {}},
+      {"F6_E3M2", 6, {}},
+      {"F8_E5M2", 8, {}},
+      {"F8_E4M3", 8, {}},
+      {"F8_E8M0", 8, {}},
+      {"F8_E4M3FNUZ", 8, {}},
+      {"F8_E5M2FNUZ", 8, {}},
   };
   for (const ElementType& type : kTypes) {
     if (name == type.name) return &type;
@@ -40,8 +56,8 @@ const ElementType* FindElementType(const std::string& name) {
 }
 
 [[noreturn]] void Bad(const std::string& file, const std::string& what) {
-  throw Error(ErrorCode::kBadCheckpoint,
-              Concat("[safetensors] ", file, ": ", what, ". The file is damaged or incomplete; download or save it again."));
+  throw Error(ErrorCode::kBadCheckpoint, Concat("[safetensors] ", file, ": ", what,
+                                                ". The file is damaged or incomplete; download or save it again."));
 }
 
 [[noreturn]] void BadTensor(const std::string& file, const std::string& tensor, const std::string& what) {
@@ -91,19 +107,22 @@ Entry ReadEntry(const std::string& file, const std::string& name, const Json& va
   if (overflow) BadTensor(file, name, "has a shape whose size does not fit 64 bits");
   for (const Json& offset : offsets->items()) {
     if (!offset.is_integer() || offset.integer() < 0) {
-      BadTensor(file, name, Concat("has a data offset that is ", Describe(offset), "; a whole number from 0 was expected"));
+      BadTensor(file, name,
+                Concat("has a data offset that is ", Describe(offset), "; a whole number from 0 was expected"));
     }
   }
   entry.begin = static_cast<uint64_t>(offsets->items()[0].integer());
   entry.end = static_cast<uint64_t>(offsets->items()[1].integer());
   if (entry.begin > entry.end || entry.end > data_bytes) {
-    BadTensor(file, name, Concat("has data offsets ", entry.begin, " to ", entry.end, "; the file holds bytes 0 to ",
-                                 data_bytes, " of data"));
+    BadTensor(file, name,
+              Concat("has data offsets ", entry.begin, " to ", entry.end, "; the file holds bytes 0 to ", data_bytes,
+                     " of data"));
   }
   if (bits % 8 != 0) BadTensor(file, name, "does not fill whole bytes");
   if (entry.end - entry.begin != static_cast<uint64_t>(bits / 8)) {
-    BadTensor(file, name, Concat("has ", entry.end - entry.begin, " bytes of data; its shape and dtype ",
-                                 entry.type->name, " need ", bits / 8));
+    BadTensor(file, name,
+              Concat("has ", entry.end - entry.begin, " bytes of data; its shape and dtype ", entry.type->name,
+                     " need ", bits / 8));
   }
   return entry;
 }
@@ -116,10 +135,13 @@ SafetensorsHeader ParseSafetensors(const std::byte* data, size_t size, const std
   for (int i = 7; i >= 0; --i) header_bytes = header_bytes << 8 | std::to_integer<uint64_t>(data[i]);
   if (header_bytes > kMaxHeaderBytes) {
     const bool zip = std::memcmp(data, "PK\x03\x04", 4) == 0;
-    const bool pickle = data[0] == std::byte{0x80} && std::to_integer<int>(data[1]) >= 2 && std::to_integer<int>(data[1]) <= 5;
+    const bool pickle =
+        data[0] == std::byte{0x80} && std::to_integer<int>(data[1]) >= 2 && std::to_integer<int>(data[1]) <= 5;
     if (zip || pickle) {
-      throw Error(ErrorCode::kUnsupported, Concat("[safetensors] ", file, " is a pickle file (PyTorch .bin/.pt), which can run "
-                                                  "code when it is loaded; it is not read. Save the model as safetensors."));
+      throw Error(ErrorCode::kUnsupported,
+                  Concat("[safetensors] ", file,
+                         " is a pickle file (PyTorch .bin/.pt), which can run "
+                         "code when it is loaded; it is not read. Save the model as safetensors."));
     }
     Bad(file, Concat("the header claims ", header_bytes, " bytes; at most ", kMaxHeaderBytes, " are allowed"));
   }
@@ -151,8 +173,9 @@ SafetensorsHeader ParseSafetensors(const std::byte* data, size_t size, const std
   uint64_t expected = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != expected) {
-      BadTensor(file, *entry.name, Concat("begins at data byte ", entry.begin, "; byte ", expected,
-                                          " was expected, where the tensor before it ends"));
+      BadTensor(file, *entry.name,
+                Concat("begins at data byte ", entry.begin, "; byte ", expected,
+                       " was expected, where the tensor before it ends"));
     }
     expected = entry.end;
     result.tensors.push_back({*entry.name, entry.type->dtype.value_or(DType::kF32), entry.shape,
@@ -185,7 +208,8 @@ void WriteSafetensors(const std::string& path, const std::vector<SafetensorsEntr
   size_t offset = 0;
   for (const SafetensorsEntry* entry : order) {
     RLVR_CHECK(Info(entry->dtype).block == 1, "safetensors cannot hold ", Info(entry->dtype).name);
-    RLVR_CHECK(names.insert(entry->name).second && entry->name != "__metadata__", "tensor name ", entry->name, " again");
+    RLVR_CHECK(names.insert(entry->name).second && entry->name != "__metadata__", "tensor name ", entry->name,
+               " again");
     int64_t count = 1;
     std::vector<Json> shape;
     for (const int64_t dim : entry->shape) {

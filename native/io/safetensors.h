@@ -18,8 +18,8 @@ struct SafetensorsHeader {
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
-// Checks everything the format promises: header length, JSON, types, shapes, sizes, offsets that cover the data exactly.
-// Throws RLVR_BAD_CHECKPOINT naming `file` and the tensor.
+// Checks everything the format promises: header length, JSON, types, shapes, sizes, offsets that cover the data
+// exactly. Throws RLVR_BAD_CHECKPOINT naming `file` and the tensor.
 SafetensorsHeader ParseSafetensors(const std::byte* data, size_t size, const std::string& file);
 
 class Safetensors : public TensorSource {

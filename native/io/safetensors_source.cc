@@ -142,7 +142,8 @@ bool IsPickleName(const std::string& path) {
 
 [[noreturn]] void RefusePickle(const std::string& path) {
   throw Error(ErrorCode::kUnsupported,
-              Concat("[safetensors] ", path, " is a pickle file, which can run code when it is loaded; it is not read. Save "
+              Concat("[safetensors] ", path,
+                     " is a pickle file, which can run code when it is loaded; it is not read. Save "
                      "the model as safetensors (save_pretrained with safe_serialization=True)."));
 }
 
@@ -162,11 +163,13 @@ std::unique_ptr<Safetensors> Safetensors::Open(const std::string& path) {
   } else if (IsRegularFile(index)) {
     files->AddIndex(path, index);
   } else {
-    for (const char* name : {"pytorch_model.bin", "pytorch_model.bin.index.json", "model.ckpt", "consolidated.00.pth"}) {
+    for (const char* name :
+         {"pytorch_model.bin", "pytorch_model.bin.index.json", "model.ckpt", "consolidated.00.pth"}) {
       if (IsRegularFile(path + "/" + name)) RefusePickle(path + "/" + name);
     }
     throw Error(ErrorCode::kBadCheckpoint,
-                Concat("[safetensors] ", path, " has neither model.safetensors nor model.safetensors.index.json. Check that "
+                Concat("[safetensors] ", path,
+                       " has neither model.safetensors nor model.safetensors.index.json. Check that "
                        "the download is complete."));
   }
   return files;

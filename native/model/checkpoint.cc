@@ -36,8 +36,8 @@ Json MetadataObject(const Gguf& gguf, const std::string& prefix) {
     Json json;
     if (value.is_array()) {
       std::vector<Json> items;
-      for (const double item : value.Numbers()) items.push_back(value.is_integer() ? Json::Integer(static_cast<int64_t>(item))
-                                                                                   : Json::Number(item));
+      for (const double item : value.Numbers())
+        items.push_back(value.is_integer() ? Json::Integer(static_cast<int64_t>(item)) : Json::Number(item));
       json = Json::Array(std::move(items));
     } else if (value.type() == GgufType::kString) {
       json = Json::String(value.String());
@@ -79,11 +79,13 @@ std::unique_ptr<Checkpoint> Checkpoint::Open(const std::string& path) {
   } else if (EndsWith(path, ".gguf")) {
     checkpoint->OpenGguf(path);
   } else if (EndsWith(path, ".safetensors")) {
-    throw Error(ErrorCode::kBadArgument, Concat("[model] ", path, " is a single weight file; a model is the folder that holds it "
+    throw Error(ErrorCode::kBadArgument, Concat("[model] ", path,
+                                                " is a single weight file; a model is the folder that holds it "
                                                 "and config.json, or one .gguf file. Give the folder."));
   } else {
     Safetensors::Open(path);  // refuses pickle files with a hint, and says why when the file cannot be opened
-    throw Error(ErrorCode::kBadArgument, Concat("[model] ", path, " is neither a folder with config.json and safetensors nor a "
+    throw Error(ErrorCode::kBadArgument, Concat("[model] ", path,
+                                                " is neither a folder with config.json and safetensors nor a "
                                                 ".gguf file. Give one of these."));
   }
   return checkpoint;
@@ -93,7 +95,8 @@ void Checkpoint::OpenFolder(const std::string& path) {
   const std::string file = path + "/config.json";
   const std::string place = "[config] " + file;
   if (!IsRegularFile(file)) {
-    throw Error(ErrorCode::kBadCheckpoint, Concat("[model] ", path, " has no config.json. Give the folder of a Hugging Face "
+    throw Error(ErrorCode::kBadCheckpoint, Concat("[model] ", path,
+                                                  " has no config.json. Give the folder of a Hugging Face "
                                                   "model, or a .gguf file."));
   }
   const Json json = Json::Parse(ReadTextFile(file, kMaxConfigBytes), place);
@@ -119,12 +122,15 @@ void Checkpoint::OpenFolder(const std::string& path) {
     return source_->Find(prefix + "embed_tokens.weight") != nullptr;
   });
   if (found == prefixes.end()) {
-    throw Error(ErrorCode::kBadCheckpoint, Concat("[model] ", path, " has no tensor \"model.embed_tokens.weight\", also not under "
-                                                  "\"language_model.model.\" or \"model.language_model.\". Check that the weights "
-                                                  "belong to this config.json."));
+    throw Error(ErrorCode::kBadCheckpoint,
+                Concat("[model] ", path,
+                       " has no tensor \"model.embed_tokens.weight\", also not under "
+                       "\"language_model.model.\" or \"model.language_model.\". Check that the weights "
+                       "belong to this config.json."));
   }
   prefix_ = *found;
-  head_ = source_->Find("language_model.lm_head.weight") != nullptr ? "language_model.lm_head.weight" : "lm_head.weight";
+  head_ =
+      source_->Find("language_model.lm_head.weight") != nullptr ? "language_model.lm_head.weight" : "lm_head.weight";
 }
 
 void Checkpoint::OpenGguf(const std::string& path) {
@@ -132,11 +138,13 @@ void Checkpoint::OpenGguf(const std::string& path) {
   const std::string place = "[gguf] " + path;
   const GgufValue* name = gguf->Metadata("general.architecture");
   if (name == nullptr) {
-    throw Error(ErrorCode::kBadCheckpoint, Concat(place, ": metadata \"general.architecture\" is missing. Convert the model again."));
+    throw Error(ErrorCode::kBadCheckpoint,
+                Concat(place, ": metadata \"general.architecture\" is missing. Convert the model again."));
   }
   const GgufValue* parts = gguf->Metadata("split.count");
   if (parts != nullptr && parts->Int() > 1) {
-    throw Error(ErrorCode::kUnsupported, Concat(place, " is one of ", parts->Int(), " parts of a model; one whole file is read. "
+    throw Error(ErrorCode::kUnsupported, Concat(place, " is one of ", parts->Int(),
+                                                " parts of a model; one whole file is read. "
                                                 "Merge the parts with llama-gguf-split --merge."));
   }
   const Architecture& architecture = ArchitectureOfGguf(name->String(), place);
@@ -171,11 +179,12 @@ const SourceTensor& Checkpoint::Require(const std::string& slot, const std::vect
   }
   if (tensor->shape != shape) {
     throw Error(ErrorCode::kBadCheckpoint,
-                Concat("[model] ", path(), ": tensor \"", name, "\" has shape ", ShapeText(tensor->shape), "; the config needs ",
-                       ShapeText(shape), ". Check that the weights belong to this config."));
+                Concat("[model] ", path(), ": tensor \"", name, "\" has shape ", ShapeText(tensor->shape),
+                       "; the config needs ", ShapeText(shape), ". Check that the weights belong to this config."));
   }
   if (tensor->dtype == DType::kI32) {
-    throw Error(ErrorCode::kBadCheckpoint, Concat("[model] ", path(), ": tensor \"", name, "\" holds integers (I32); weights were "
+    throw Error(ErrorCode::kBadCheckpoint, Concat("[model] ", path(), ": tensor \"", name,
+                                                  "\" holds integers (I32); weights were "
                                                   "expected. Save the checkpoint as BF16 or F32."));
   }
   return *tensor;

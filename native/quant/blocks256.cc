@@ -11,10 +11,10 @@ namespace rlvr {
 namespace {
 
 constexpr int kBlock = 256;
-constexpr int kSub = 32;             // Q4_K, Q5_K
+constexpr int kSub = 32;  // Q4_K, Q5_K
 constexpr int kSubs = kBlock / kSub;
 constexpr int kScaleBytes = 12;
-constexpr int kSub6 = 16;            // Q6_K
+constexpr int kSub6 = 16;  // Q6_K
 constexpr int kSubs6 = kBlock / kSub6;
 
 struct ScaleMin {
@@ -40,8 +40,8 @@ void PackScale(ScaleMin value, int j, uint8_t* packed) {
   packed[j] = static_cast<uint8_t>(packed[j] | (value.min >> 4) << 6);
 }
 
-// Q4_K and Q5_K. Sub-blocks 2i and 2i + 1 share the nibbles [32 i, 32 i + 32), low and high; bit j of the fifth-bit byte
-// l belongs to element l of sub-block j. The products are exact, the subtraction is the only rounding.
+// Q4_K and Q5_K. Sub-blocks 2i and 2i + 1 share the nibbles [32 i, 32 i + 32), low and high; bit j of the fifth-bit
+// byte l belongs to element l of sub-block j. The products are exact, the subtraction is the only rounding.
 void DequantizeWithMin(bool has_fifth, const uint8_t* block, float* out) {
   const float d = LoadHalf(block);
   const float dmin = LoadHalf(block + 2);
@@ -116,7 +116,8 @@ void DequantizeQ6(const uint8_t* block, float* out) {
   const float d = LoadHalf(block + kD6);
   for (int i = 0; i < kBlock; ++i) {
     const Place6 place = PlaceOf(i);
-    const int q = ((block[place.low_byte] >> place.low_shift) & 0xF) | ((block[place.high_byte] >> place.high_shift) & 3) << 4;
+    const int q =
+        ((block[place.low_byte] >> place.low_shift) & 0xF) | ((block[place.high_byte] >> place.high_shift) & 3) << 4;
     const auto scale = static_cast<int8_t>(block[kScales6 + i / kSub6]);
     out[i] = d * static_cast<float>(scale) * static_cast<float>(q - 32);
   }

@@ -14,8 +14,8 @@ constexpr int kBlock = 32;
 constexpr int kHalf = kBlock / 2;
 
 struct Layout {
-  bool has_min;   // m after d, and unsigned values
-  bool has_fifth; // 4 bytes of fifth bits
+  bool has_min;    // m after d, and unsigned values
+  bool has_fifth;  // 4 bytes of fifth bits
   int levels() const { return has_fifth ? 32 : 16; }
 };
 

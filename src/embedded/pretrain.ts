@@ -35,8 +35,8 @@ export interface PretrainOptions {
 
 export const pretrainDefaults = {
   seed: 1,
-  carefulSteps: 400,
-  mixtureSteps: 500,
+  carefulSteps: 450,
+  mixtureSteps: 550,
   batchSize: 24,
   learningRate: 2e-3,
   warmupSteps: 30,
@@ -84,9 +84,10 @@ export async function pretrainEmbedded(
   const steps = carefulSteps + mixtureSteps;
   const start = await mkdtemp(join(tmpdir(), "rlvr-pretrain-"));
   try {
-    await writeModelFiles(start);
-    await writeModelFiles(output);
-    const vocabSize = Object.keys(buildTokenizer().model.vocab).length;
+    const json = buildTokenizer();
+    await writeModelFiles(start, json);
+    await writeModelFiles(output, json);
+    const vocabSize = Object.keys(json.model.vocab).length;
     await writeFile(join(start, weightsFile), encodeSafetensors(initialWeights(vocabSize, seed)));
     const tokenizer = await loadTokenizer(start);
     await using policy = await Policy.load(
@@ -124,8 +125,7 @@ export async function pretrainEmbedded(
 }
 
 /** Everything of the model folder but the weights: config, generation config, tokenizer and chat template. */
-export async function writeModelFiles(folder: string): Promise<void> {
-  const tokenizer = buildTokenizer();
+export async function writeModelFiles(folder: string, tokenizer = buildTokenizer()): Promise<void> {
   const { vocab } = tokenizer.model;
   const tokenId = (token: string) => vocab[token] as number;
   const files = {

@@ -90,8 +90,9 @@ export function advantagesOf(scores: readonly (readonly RolloutScore[])[], confi
 }
 
 /**
- * Logprobs of the rollouts under the frozen base, the adapter off, at the sampling temperature but without truncation:
- * what the base would never sample among its own top-k still has a finite probability to compare with.
+ * Logprobs of the rollouts under the frozen base, the adapter off, of the same distribution as everywhere: temperature and
+ * truncation included. So the KL of an adapter that has learned nothing is 0. A token that the base would have truncated
+ * has its probability before truncation, which is finite.
  */
 export async function referenceLogprobs(
   { policy }: Session,
@@ -105,7 +106,7 @@ export async function referenceLogprobs(
         promptIds,
         completionIds: rollouts.map(({ completionIds }) => completionIds),
       })),
-      sampling: { temperature: config.sampling.temperature },
+      sampling: samplingOf(config),
       adapter: false,
     },
     context,

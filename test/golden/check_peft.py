@@ -10,6 +10,7 @@ Prints one JSON object. Exit status: 0 equal, 1 different, 77 skipped because to
 """
 import json
 import sys
+from functools import cache
 
 try:
     import torch
@@ -21,13 +22,17 @@ except ImportError as error:
 
 
 def logprobs(model, groups, temperature):
+    @cache  # completions of one token share their prompt's row
+    def logits_after(ids):
+        with torch.no_grad():
+            return model(input_ids=torch.tensor([ids])).logits[0]
+
     result = []
     for group in groups:
         rows = []
         for completion in group["completions"]:
-            with torch.no_grad():
-                logits = model(input_ids=torch.tensor([group["prompt"] + completion])).logits[0]
-            distribution = torch.log_softmax(logits[len(group["prompt"]) - 1 : -1].double() / temperature, dim=-1)
+            logits = logits_after(tuple(group["prompt"] + completion[:-1]))
+            distribution = torch.log_softmax(logits[len(group["prompt"]) - 1 :].double() / temperature, dim=-1)
             rows.append(distribution.gather(1, torch.tensor(completion)[:, None])[:, 0])
         result.append(rows)
     return result
@@ -44,6 +49,7 @@ def main(model_folder, adapter_folder, file, tolerance):
     with open(file) as stream:
         given = json.load(stream)
     temperature = given.get("temperature", 1)
+    torch.set_num_threads(1)
     base = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32, attn_implementation="eager")
     model = PeftModel.from_pretrained(base, adapter_folder).eval()
     with_adapter = logprobs(model, given["groups"], temperature)

@@ -1,8 +1,8 @@
 """A true float64 forward and backward of transformers models.
 
 `model.double()` alone is not enough: the RMS norms and the eager softmax cast to float32 inside (a difference of 5e-8
-to 3e-7 in the logits). Rope frequencies, cos and sin stay float32: that is their published definition. Gemma's embedding
-scale stays the float32 value of sqrt(hidden_size).
+to 3e-7 in the logits). Rope frequencies, cos and sin stay float32: that is their published definition. Gemma's
+embedding scale stays the float32 value of sqrt(hidden_size).
 """
 from contextlib import contextmanager
 

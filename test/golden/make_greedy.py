@@ -65,7 +65,8 @@ def main(folder):
                       "smallest_margin": min(margins),
                       "finish": "stop" if tokens[-1] == tokenizer.eos_token_id else "length"})
     record = {"model": "SmolLM2-135M-Instruct Q4_1", "gguf_sha256": GGUF_SHA256, "dtype": "float32",
-              "versions": versions(), "max_new_tokens": NEW_TOKENS, "stop_ids": [tokenizer.eos_token_id], "cases": cases}
+              "versions": versions(), "max_new_tokens": NEW_TOKENS,
+              "stop_ids": [tokenizer.eos_token_id], "cases": cases}
     (HERE / "data" / "smollm2-greedy.json").write_text(json.dumps(record, indent=1) + "\n")
 
 

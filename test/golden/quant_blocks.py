@@ -35,6 +35,7 @@ def decode_case(name: str, rng: np.random.Generator) -> dict:
 def encode_case(name: str, rng: np.random.Generator) -> dict:
     rows = (rng.standard_normal((6, 32)) * np.array([[1e-3], [0.05], [1.0], [30.0], [0.0], [0.0]])).astype(np.float32)
     rows[4] = 0.25
+    rows[5] = 0.0  # not the signed zeros of the product
     blocks = quants.quantize(rows.reshape(1, -1), GGMLQuantizationType[name])
     return {"rows": rows.astype("<f4").tobytes().hex(), "blocks": blocks.tobytes().hex()}
 

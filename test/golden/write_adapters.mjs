@@ -14,7 +14,7 @@ let job = 0;
 async function write(engine, name, out) {
   const golden = JSON.parse(readFileSync(join(here, "data", `${name}.json`), "utf8"));
   const policy = await engine.load(
-    { model: join(here, "models", name), trainable: "lora", lora: { rank: 4, alpha: 8, seed: 1 }, threads: 1 },
+    { model: join(here, "models", name), trainable: "lora", lora: { rank: 4, alpha: 8, seed: 1n }, threads: 1 },
     ++job,
   );
   const groups = golden.groups.map(({ prompt, completions }) => ({

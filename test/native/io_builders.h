@@ -106,8 +106,8 @@ struct GgufBytes {
   }
 
   std::string Build() const {
-    std::string out = magic + Raw(version) + Raw(tensor_count.value_or(tensors.size())) +
-                      Raw(value_count.value_or(values.size()));
+    std::string out =
+        magic + Raw(version) + Raw(tensor_count.value_or(tensors.size())) + Raw(value_count.value_or(values.size()));
     for (const std::string& value : values) out += value;
     for (const std::string& tensor : tensors) out += tensor;
     if (!data.empty()) out.resize((out.size() + alignment - 1) / alignment * alignment, '\0');

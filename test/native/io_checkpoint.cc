@@ -21,9 +21,10 @@ using test::GgufBytes;
 using test::OneTensor;
 using test::TempFolder;
 
-constexpr const char* kLlama = R"({"model_type":"llama","vocab_size":16,"hidden_size":8,"intermediate_size":12,)"
-                               R"("num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,)"
-                               R"("max_position_embeddings":64,"rms_norm_eps":1e-5,"bos_token_id":1,"eos_token_id":[2,3]})";
+constexpr const char* kLlama =
+    R"({"model_type":"llama","vocab_size":16,"hidden_size":8,"intermediate_size":12,)"
+    R"("num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,)"
+    R"("max_position_embeddings":64,"rms_norm_eps":1e-5,"bos_token_id":1,"eos_token_id":[2,3]})";
 
 std::string Replace(std::string text, const std::string& from, const std::string& to) {
   const size_t at = text.find(from);
@@ -56,15 +57,19 @@ TEST("a Llama config with the least keys has the published defaults") {
 }
 
 TEST("llama3 rope keeps short waves, slows long ones by the factor, and blends between") {
-  const std::string config = Replace(kLlama, R"("max_position_embeddings":64)",
-                                     R"("max_position_embeddings":131072,"head_dim":128,"rope_theta":500000.0,"rope_scaling":)"
-                                     R"({"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,)"
-                                     R"("original_max_position_embeddings":8192})");
+  const std::string config =
+      Replace(kLlama, R"("max_position_embeddings":64)",
+              R"("max_position_embeddings":131072,"head_dim":128,"rope_theta":500000.0,"rope_scaling":)"
+              R"({"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,)"
+              R"("original_max_position_embeddings":8192})");
   const std::vector<float> f = Spec(config).rope.inv_freq;
   // Values of transformers 5.24.0 for these parameters, in F32.
   EXPECT_EQ(f[0], 1.0f);
-  EXPECT_NEAR(f[28], 3.2128e-3, 1e-6);
-  EXPECT_NEAR(f[63] / (1.0 / (std::pow(500000.0, 126.0 / 128) * 8)), 1.0, 1e-6);
+  EXPECT_NEAR(f[28], 0.0032114461064338684, 3e-10);
+  EXPECT_NEAR(f[29], 0.0021665706299245358, 2e-10);
+  EXPECT_NEAR(f[31], 0.0008567514596506953, 6e-11);
+  EXPECT_NEAR(f[35], 9.556212171446532e-05, 7e-12);
+  EXPECT_NEAR(f[63], 3.068925877869333e-07, 3e-14);
 }
 
 // What hub files of the 27b model say: all else is left to the class defaults.
@@ -86,10 +91,10 @@ TEST("a sparse multimodal Gemma-3 config is completed by the class defaults") {
   EXPECT(spec.tied_head && spec.qk_norm && spec.post_norms);
   EXPECT_EQ(spec.window, 1024);
   EXPECT(spec.sliding[0] && spec.sliding[4] && !spec.sliding[5] && !spec.sliding[59] && spec.sliding[61]);
-  EXPECT_EQ(spec.rope.inv_freq[0], 0.125f);                       // linear factor 8 on full layers
-  EXPECT_EQ(spec.rope_sliding.inv_freq[0], 1.0f);                 // and none on sliding ones
-  EXPECT_NEAR(spec.rope.inv_freq[32] * 8, 1e-3, 1e-9);            // base 1e6
-  EXPECT_NEAR(spec.rope_sliding.inv_freq[32], 1e-2, 1e-8);        // base 1e4
+  EXPECT_EQ(spec.rope.inv_freq[0], 0.125f);                 // linear factor 8 on full layers
+  EXPECT_EQ(spec.rope_sliding.inv_freq[0], 1.0f);           // and none on sliding ones
+  EXPECT_NEAR(spec.rope.inv_freq[32] * 8, 1e-3, 1e-9);      // base 1e6
+  EXPECT_NEAR(spec.rope_sliding.inv_freq[32], 1e-2, 1e-8);  // base 1e4
   EXPECT_EQ(spec.bos, 2);
   EXPECT_EQ(spec.eos, (std::vector<int32_t>{1, 106}));
   EXPECT(checkpoint->Has("model.embed_tokens.weight"));
@@ -100,11 +105,13 @@ TEST("old and new key names of a config give the same spec") {
                                         R"("sliding_window":1024,"rope_theta":500000,"rope_local_base_freq":20000,)"
                                         R"("sliding_window_pattern":2,"torch_dtype":"bfloat16")");
   std::string layers;
-  for (int i = 0; i < 62; ++i) layers += std::string(i ? "," : "") + (i % 2 ? "\"full_attention\"" : "\"sliding_attention\"");
+  for (int i = 0; i < 62; ++i)
+    layers += std::string(i ? "," : "") + (i % 2 ? "\"full_attention\"" : "\"sliding_attention\"");
   const std::string new_names = Replace(
       kGemma27b, R"("rope_scaling":{"factor":8.0,"rope_type":"linear"})",
-      R"("dtype":"bfloat16","layer_types":[)" + layers + R"(],"rope_parameters":{"full_attention":{"rope_type":"linear",)"
-      R"("factor":8.0,"rope_theta":500000},"sliding_attention":{"rope_type":"default","rope_theta":20000}})");
+      R"("dtype":"bfloat16","layer_types":[)" + layers +
+          R"(],"rope_parameters":{"full_attention":{"rope_type":"linear",)"
+          R"("factor":8.0,"rope_theta":500000},"sliding_attention":{"rope_type":"default","rope_theta":20000}})");
   const DecoderSpec a = Spec(old_names), b = Spec(new_names);
   EXPECT_EQ(a.rope.inv_freq, b.rope.inv_freq);
   EXPECT_EQ(a.rope_sliding.inv_freq, b.rope_sliding.inv_freq);
@@ -113,10 +120,11 @@ TEST("old and new key names of a config give the same spec") {
   EXPECT(a.rope.inv_freq != Spec(kGemma27b).rope.inv_freq);  // the keys are read at all
 }
 
-constexpr const char* kPhi = R"({"model_type":"phi3","vocab_size":100,"hidden_size":16,"intermediate_size":12,)"
-                             R"("num_hidden_layers":2,"num_attention_heads":2,"num_key_value_heads":1,"rms_norm_eps":1e-5,)"
-                             R"("max_position_embeddings":64,"original_max_position_embeddings":16,)"
-                             R"("partial_rotary_factor":0.5,"eos_token_id":32000})";
+constexpr const char* kPhi =
+    R"({"model_type":"phi3","vocab_size":100,"hidden_size":16,"intermediate_size":12,)"
+    R"("num_hidden_layers":2,"num_attention_heads":2,"num_key_value_heads":1,"rms_norm_eps":1e-5,)"
+    R"("max_position_embeddings":64,"original_max_position_embeddings":16,)"
+    R"("partial_rotary_factor":0.5,"eos_token_id":32000})";
 
 TEST("Phi-3 takes partial rotary, and longrope with its short factors up to the original length") {
   const DecoderSpec plain = Spec(kPhi);
@@ -139,7 +147,8 @@ TEST("Qwen-2 has a bias, Qwen-3 a norm on q and k and its own head size; windows
   const std::string qwen2 = Replace(kLlama, "llama", "qwen2");
   EXPECT(Spec(qwen2).qkv_bias && !Spec(qwen2).qk_norm);
   const std::string windowed =
-      Replace(qwen2, R"("bos_token_id")", R"("sliding_window":5,"max_window_layers":1,"use_sliding_window":true,"bos_token_id")");
+      Replace(qwen2, R"("bos_token_id")",
+              R"("sliding_window":5,"max_window_layers":1,"use_sliding_window":true,"bos_token_id")");
   EXPECT(Spec(windowed).window == 5 && !Spec(windowed).sliding[0] && Spec(windowed).sliding[1]);
   EXPECT_EQ(Spec(Replace(windowed, "true", "false")).window, 0);
   const DecoderSpec qwen3 = Spec(Replace(kLlama, "llama", "qwen3"));
@@ -150,7 +159,8 @@ TEST("Qwen-2 has a bias, Qwen-3 a norm on q and k and its own head size; windows
 TEST("stop tokens of generation_config.json are added to those of config.json") {
   const TempFolder folder;
   folder.Write("generation_config.json", R"({"eos_token_id":[3,7,7,99],"temperature":1.0})");
-  EXPECT_EQ(OpenConfig(folder, kLlama)->spec().eos, (std::vector<int32_t>{2, 3, 7}));
+  const auto checkpoint = OpenConfig(folder, kLlama);
+  EXPECT_EQ(checkpoint->spec().eos, (std::vector<int32_t>{2, 3, 7}));
 }
 
 TEST("malformed configs are refused with the key and what was expected") {
@@ -168,10 +178,12 @@ TEST("malformed configs are refused with the key and what was expected") {
       {"[]", bad, "the text is an array"},
       {"{}", bad, "model_type: is missing"},
       {R"({"model_type":7})", bad, "model_type: is a number (7)"},
-      {R"({"model_type":"mamba"})", refused, "\"mamba\"; known model types: gemma3, gemma3_text, phi3, llama, qwen2, qwen3"},
+      {R"({"model_type":"mamba"})", refused,
+       "\"mamba\"; known model types: gemma3, gemma3_text, phi3, llama, qwen2, qwen3"},
       {R"({"model_type":"llama","hidden_sise":8})", bad, "(the file has \"hidden_sise\")"},
       {R"({"model_type":"llama"})", bad, "6 problems"},
-      {with(R"("hidden_size":8)", R"("hidden_size":-8)"), bad, "hidden_size: is a number (-8); expected a whole number from 1"},
+      {with(R"("hidden_size":8)", R"("hidden_size":-8)"), bad,
+       "hidden_size: is a number (-8); expected a whole number from 1"},
       {with(R"("hidden_size":8)", R"("hidden_size":8.5)"), bad, "hidden_size: is a number (8.5)"},
       {with(R"("hidden_size":8)", R"("hidden_size":"8")"), bad, "hidden_size: is a string (\"8\")"},
       {with(R"("hidden_size":8)", R"("hidden_size":1000000000)"), bad, "to 65536"},
@@ -181,7 +193,8 @@ TEST("malformed configs are refused with the key and what was expected") {
       {with(R"("vocab_size":16)", R"("vocab_size":true)"), bad, "vocab_size: is true"},
       {with(R"("num_hidden_layers":2)", R"("num_hidden_layers":100000)"), bad, "num_hidden_layers"},
       {with(R"("num_attention_heads":4)", R"("num_attention_heads":0)"), bad, "num_attention_heads: is a number (0)"},
-      {with(R"("num_key_value_heads":2)", R"("num_key_value_heads":3)"), bad, "4 heads do not divide by 3 key/value heads"},
+      {with(R"("num_key_value_heads":2)", R"("num_key_value_heads":3)"), bad,
+       "4 heads do not divide by 3 key/value heads"},
       {with(R"("num_key_value_heads":2)", R"("num_key_value_heads":8)"), bad, "4 heads do not divide by 8"},
       {with(R"("hidden_size":8)", R"("hidden_size":8,"head_dim":3)"), bad, "rope needs an even number"},
       {with(R"("hidden_size":8)", R"("hidden_size":8,"head_dim":100000)"), bad, "head_dim"},
@@ -194,11 +207,14 @@ TEST("malformed configs are refused with the key and what was expected") {
       {with(R"("bos_token_id")", R"("__proto__":{"hidden_size":9},"constructor":1,"rope_theta":0,"bos_token_id")"), bad,
        "rope_theta: is a number (0)"},
       {with(R"("bos_token_id")", R"("rope_scaling":[],"bos_token_id")"), bad, "rope_scaling is an array"},
-      {with(R"("bos_token_id")", R"("rope_scaling":{"type":"linear"},"bos_token_id")"), bad, "rope_scaling.factor: is missing"},
-      {with(R"("bos_token_id")", R"("rope_scaling":{"type":"linear","factor":0},"bos_token_id")"), bad, "rope_scaling.factor"},
+      {with(R"("bos_token_id")", R"("rope_scaling":{"type":"linear"},"bos_token_id")"), bad,
+       "rope_scaling.factor: is missing"},
+      {with(R"("bos_token_id")", R"("rope_scaling":{"type":"linear","factor":0},"bos_token_id")"), bad,
+       "rope_scaling.factor"},
       {with(R"("bos_token_id")", R"("rope_scaling":{"type":"yarn","factor":4},"bos_token_id")"), refused,
        "rope type \"yarn\" is not supported"},
-      {with(R"("bos_token_id")", R"("rope_scaling":{"rope_type":"llama3","factor":8},"bos_token_id")"), bad, "2 problems"},
+      {with(R"("bos_token_id")", R"("rope_scaling":{"rope_type":"llama3","factor":8},"bos_token_id")"), bad,
+       "2 problems"},
       {with(R"("bos_token_id")", R"("attention_bias":true,"bos_token_id")"), refused, "attention_bias is true"},
       {with(R"("bos_token_id")", R"("mlp_bias":true,"bos_token_id")"), refused, "mlp_bias is true"},
       {with(R"("bos_token_id")", R"("hidden_act":"relu","bos_token_id")"), refused, "hidden_act is \"relu\""},
@@ -210,14 +226,18 @@ TEST("malformed configs are refused with the key and what was expected") {
        "text_config.layer_types: is an array of 1; expected an array of 62"},
       {Replace(kGemma27b, R"("num_hidden_layers":62)", R"("num_hidden_layers":1,"layer_types":["linear"])"), bad,
        "text_config.layer_types[0]: is \"linear\""},
-      {Replace(kGemma27b, R"("query_pre_attn_scalar":168)", R"("query_pre_attn_scalar":0)"), bad, "query_pre_attn_scalar"},
+      {Replace(kGemma27b, R"("query_pre_attn_scalar":168)", R"("query_pre_attn_scalar":0)"), bad,
+       "query_pre_attn_scalar"},
       {Replace(kGemma27b, R"("sliding_window")", R"("use_bidirectional_attention":true,"sliding_window")"), refused,
        "use_bidirectional_attention is true"},
-      {Replace(kGemma27b, R"("sliding_window")", R"("sliding_window_pattern":0,"sliding_window")"), bad, "sliding_window_pattern"},
+      {Replace(kGemma27b, R"("sliding_window")", R"("sliding_window_pattern":0,"sliding_window")"), bad,
+       "sliding_window_pattern"},
       {Replace(kPhi, ":0.5", ":1.5"), bad, "partial_rotary_factor"},
       {Replace(kPhi, ":0.5", ":0.4"), bad, "rotary dimension: is 3"},
-      {Replace(kPhi, ":0.5", R"(:0.5,"rope_scaling":{"type":"longrope","short_factor":[1]})"), bad, "expected an array of 2 numbers"},
-      {Replace(kPhi, ":0.5", R"(:0.5,"rope_scaling":{"type":"longrope","short_factor":[1,0]})"), bad, "short_factor[1]: is a number (0)"},
+      {Replace(kPhi, ":0.5", R"(:0.5,"rope_scaling":{"type":"longrope","short_factor":[1]})"), bad,
+       "expected an array of 2 numbers"},
+      {Replace(kPhi, ":0.5", R"(:0.5,"rope_scaling":{"type":"longrope","short_factor":[1,0]})"), bad,
+       "short_factor[1]: is a number (0)"},
       {Replace(kPhi, ":0.5", R"(:0.5,"rope_scaling":{"type":"longrope"})"), bad, "short_factor: is missing"},
   };
   EXPECT_LE(size_t{45}, cases.size());
@@ -231,7 +251,8 @@ TEST("what is no model is refused with what to give instead") {
   const TempFolder folder;
   EXPECT_THROW_CODE(Checkpoint::Open(folder.path()), ErrorCode::kBadCheckpoint, "has no config.json");
   EXPECT_THROW_CODE(Checkpoint::Open(folder / "none"), ErrorCode::kIo, "No such file");
-  EXPECT_THROW_CODE(Checkpoint::Open(folder.Write("m.safetensors", OneTensor("a"))), ErrorCode::kBadArgument, "Give the folder");
+  EXPECT_THROW_CODE(Checkpoint::Open(folder.Write("m.safetensors", OneTensor("a"))), ErrorCode::kBadArgument,
+                    "Give the folder");
   EXPECT_THROW_CODE(Checkpoint::Open(folder.Write("pytorch_model.bin", "x")), ErrorCode::kUnsupported, "pickle");
   EXPECT_THROW_CODE(OpenConfig(folder, kLlama, "decoder."), ErrorCode::kBadCheckpoint, "\"model.embed_tokens.weight\"");
 }
@@ -244,8 +265,8 @@ TEST("weights are found by slot and their shapes are checked") {
   EXPECT(!checkpoint->Has("model.layers.6.self_attn.q_norm.weight"));
   EXPECT_EQ(checkpoint->Matrix("model.embed_tokens.weight", spec.vocab, spec.dim).out, spec.vocab);
   EXPECT_EQ(checkpoint->Vector("model.norm.weight", spec.dim).size(), static_cast<size_t>(spec.dim));
-  EXPECT_THROW_CODE(checkpoint->Matrix("model.embed_tokens.weight", spec.vocab + 1, spec.dim), ErrorCode::kBadCheckpoint,
-                    "has shape [112, 32]; the config needs [113, 32]");
+  EXPECT_THROW_CODE(checkpoint->Matrix("model.embed_tokens.weight", spec.vocab + 1, spec.dim),
+                    ErrorCode::kBadCheckpoint, "has shape [112, 32]; the config needs [113, 32]");
   EXPECT_THROW_CODE(checkpoint->Vector("model.layers.9.input_layernorm.weight", spec.dim), ErrorCode::kBadCheckpoint,
                     "is missing; a gemma3 model of 6 layers needs it");
   const auto sharded = Checkpoint::Open(test::SourcePath("test/golden/models/llama-sharded"));
@@ -293,7 +314,8 @@ TEST("GGUF metadata that no model can have is refused") {
   nameless.Uint32("llama.block_count", 1);
   unknown.String("general.architecture", "mamba");
   wordy.Uint32("general.architecture", 7);
-  sizeless.String("general.architecture", "llama").TensorWithData("token_embd.weight", {8, 5}, 0, std::string(160, '\0'));
+  sizeless.String("general.architecture", "llama")
+      .TensorWithData("token_embd.weight", {8, 5}, 0, std::string(160, '\0'));
   GgufBytes no_embedding;
   no_embedding.String("general.architecture", "llama");
   const std::vector<Case> cases = {
@@ -305,11 +327,13 @@ TEST("GGUF metadata that no model can have is refused") {
       {TinyGguf().Uint32("split.count", 3), ErrorCode::kUnsupported, "one of 3 parts"},
       {TinyGguf().Uint32("llama.expert_count", 8), ErrorCode::kUnsupported, "mixture-of-experts"},
       {TinyGguf().String("llama.rope.scaling.type", "yarn"), ErrorCode::kUnsupported, "\"yarn\""},
-      {TinyGguf().Float32("llama.rope.freq_base", NAN), ErrorCode::kBadCheckpoint, "rope.freq_base: is a number (not finite)"},
+      {TinyGguf().Float32("llama.rope.freq_base", NAN), ErrorCode::kBadCheckpoint,
+       "rope.freq_base: is a number (not finite)"},
       {TinyGguf().Uint32("llama.rope.dimension_count", 2), ErrorCode::kBadCheckpoint, "the head size 4 was expected"},
       {TinyGguf().Uint32("llama.attention.value_length", 2), ErrorCode::kBadCheckpoint, "differs from the key length"},
       {TinyGguf().Uint32("llama.attention.key_length", 0), ErrorCode::kBadCheckpoint, "attention.key_length"},
-      {TinyGguf().TensorWithData("blk.0.attn_q.bias", {8}, 0, std::string(32, '\0')), ErrorCode::kUnsupported, "a bias"},
+      {TinyGguf().TensorWithData("blk.0.attn_q.bias", {8}, 0, std::string(32, '\0')), ErrorCode::kUnsupported,
+       "a bias"},
       {TinyGguf().TensorWithData("rope_freqs.weight", {3}, 0, std::string(12, '\0')), ErrorCode::kBadCheckpoint,
        "rope_freqs.weight: has 3 values"},
       {TinyGguf().TensorWithData("rope_freqs.weight", {2}, 0, std::string(8, '\0')), ErrorCode::kBadCheckpoint,
@@ -335,7 +359,7 @@ TEST("a weight at an odd address is given as an aligned copy") {
   std::string rows;
   for (int i = 0; i < 40; ++i) rows += test::Raw(static_cast<float>(i));
   file.TensorWithData("pad", {1}, 24, "x").TensorWithData("token_embd.weight", {8, 5}, 0, rows);
-  const auto checkpoint = Checkpoint::Open(folder.Write("m.gguf", file.Build() ));
+  const auto checkpoint = Checkpoint::Open(folder.Write("m.gguf", file.Build()));
   const WeightSource embed = checkpoint->Matrix("model.embed_tokens.weight", 5, 8);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(embed.data) % alignof(float), uintptr_t{0});
   EXPECT_EQ(static_cast<const float*>(embed.data)[39], 39.0f);
@@ -347,7 +371,8 @@ TEST("a weight at an odd address is given as an aligned copy") {
 std::string RealModel(const std::string& name) {
   const char* cache = std::getenv("RLVR_CACHE");
   const char* home = std::getenv("HOME");
-  const std::string folder = cache != nullptr ? cache : std::string(home != nullptr ? home : "") + "/.cache/rlvr-node/models";
+  const std::string folder =
+      cache != nullptr ? cache : std::string(home != nullptr ? home : "") + "/.cache/rlvr-node/models";
   const std::string path = folder + "/" + name;
   if (!std::filesystem::exists(path)) SKIP("run `node scripts/fetch-models.mjs all` to fetch " + name);
   return path;

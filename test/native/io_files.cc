@@ -40,7 +40,8 @@ TEST("a missing file, a folder and a pipe are refused as files") {
   EXPECT_THROW_CODE(MappedFile(folder.path()), ErrorCode::kIo, "is a folder");
   EXPECT_EQ(mkfifo((folder / "pipe").c_str(), 0600), 0);
   EXPECT_THROW_CODE(MappedFile(folder / "pipe"), ErrorCode::kIo, "not a regular file");
-  EXPECT_THROW_CODE(ReadTextFile(folder.Write("long", std::string(100, 'x')), 99), ErrorCode::kBadCheckpoint, "100 bytes");
+  EXPECT_THROW_CODE(ReadTextFile(folder.Write("long", std::string(100, 'x')), 99), ErrorCode::kBadCheckpoint,
+                    "100 bytes");
 }
 
 TEST("a file appears under its name only when it is committed") {
@@ -72,8 +73,8 @@ TEST("a write that the system refuses leaves the old file and nothing else") {
   const rlimit small = {10000, before.rlim_max};
   setrlimit(RLIMIT_FSIZE, &small);
   const std::vector<float> values(10000);
-  EXPECT_THROW_CODE(WriteSafetensors(folder / "a", {{"t", DType::kF32, {10000}, values.data(), nullptr}}), ErrorCode::kIo,
-                    "cannot write");
+  EXPECT_THROW_CODE(WriteSafetensors(folder / "a", {{"t", DType::kF32, {10000}, values.data(), nullptr}}),
+                    ErrorCode::kIo, "cannot write");
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, old_handler);
   EXPECT_EQ(ReadTextFile(folder / "a"), "old");
@@ -86,8 +87,8 @@ TEST("a full disk is named as such and leaves nothing behind") {
   std::filesystem::create_directory(disk);
   if (mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=64k") != 0) SKIP("mounting a small disk needs root");
   const std::vector<float> values(100000);
-  EXPECT_THROW_CODE(WriteSafetensors(disk + "/a", {{"t", DType::kF32, {100000}, values.data(), nullptr}}), ErrorCode::kIo,
-                    "disk full");
+  EXPECT_THROW_CODE(WriteSafetensors(disk + "/a", {{"t", DType::kF32, {100000}, values.data(), nullptr}}),
+                    ErrorCode::kIo, "disk full");
   EXPECT(std::filesystem::is_empty(disk));
   WriteSafetensors(disk + "/b", {{"t", DType::kF32, {100}, values.data(), nullptr}});  // what fits still works
   EXPECT(std::filesystem::exists(disk + "/b"));

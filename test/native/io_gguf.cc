@@ -22,7 +22,8 @@ GgufBytes Good() {
   GgufBytes file;
   file.String("general.architecture", "llama").Uint32("llama.block_count", 2).Float32("llama.eps", 0.5f);
   file.Value("flag", GgufBytes::kBool, "\1");
-  file.Value("tokens", GgufBytes::kArray, Raw(GgufBytes::kString) + Raw(uint64_t{2}) + GgufString("a") + GgufString("bc"));
+  file.Value("tokens", GgufBytes::kArray,
+             Raw(GgufBytes::kString) + Raw(uint64_t{2}) + GgufString("a") + GgufString("bc"));
   file.Value("scores", GgufBytes::kArray, Raw(GgufBytes::kFloat32) + Raw(uint64_t{2}) + Raw(1.5f) + Raw(-2.0f));
   file.TensorWithData("w", {4, 3}, 0, std::string(48, '\1'));
   file.TensorWithData("q", {32, 2}, 2, std::string(36, '\2'));
@@ -151,10 +152,14 @@ TEST("malformed GGUF files are refused with the place and the numbers") {
       {WithValue(GgufBytes::kString, Raw(~uint64_t{0}) + "abcd"), "claims 18446744073709551615 bytes"},
       {WithValue(GgufBytes::kArray, Raw(GgufBytes::kUint32)), "the file ends inside an array length"},
       {WithValue(GgufBytes::kArray, Raw(uint32_t{99}) + Raw(uint64_t{1}) + "xxxx"), "has type 99"},
-      {WithValue(GgufBytes::kArray, Raw(GgufBytes::kArray) + Raw(uint64_t{1}) + std::string(12, '\0')), "array of arrays"},
-      {WithValue(GgufBytes::kArray, Raw(GgufBytes::kUint32) + Raw(~uint64_t{0}) + "xxxx"), "an array length is 1844674407370955"},
-      {WithValue(GgufBytes::kArray, Raw(GgufBytes::kUint32) + Raw(uint64_t{2}) + "xxxx"), "claims 2 elements, but only 4 bytes"},
-      {WithValue(GgufBytes::kArray, Raw(GgufBytes::kUint64) + Raw(uint64_t{1} << 61) + "xxxxxxxx"), "an array length is"},
+      {WithValue(GgufBytes::kArray, Raw(GgufBytes::kArray) + Raw(uint64_t{1}) + std::string(12, '\0')),
+       "array of arrays"},
+      {WithValue(GgufBytes::kArray, Raw(GgufBytes::kUint32) + Raw(~uint64_t{0}) + "xxxx"),
+       "an array length is 1844674407370955"},
+      {WithValue(GgufBytes::kArray, Raw(GgufBytes::kUint32) + Raw(uint64_t{2}) + "xxxx"),
+       "claims 2 elements, but only 4 bytes"},
+      {WithValue(GgufBytes::kArray, Raw(GgufBytes::kUint64) + Raw(uint64_t{1} << 61) + "xxxxxxxx"),
+       "an array length is"},
       {WithValue(GgufBytes::kArray, Raw(GgufBytes::kString) + Raw(uint64_t{1}) + Raw(uint64_t{9}) + "abc"),
        "a string of metadata \"k\" claims 9 bytes"},
       {with([](GgufBytes& f) { f.Uint32("general.alignment", 0); }), "general.alignment is 0"},
@@ -167,7 +172,7 @@ TEST("malformed GGUF files are refused with the place and the numbers") {
       {WithTensor({0}, 0, 0), "a dimension of 0"},
       {WithTensor({~uint64_t{0}}, 0, 0), "a dimension of 18446744073709551615"},
       {WithTensor({uint64_t{1} << 32, uint64_t{1} << 32}, 0, 0), "overflow 64 bits"},
-      {WithTensor({uuint64_t{1} << 62}, 0, 0), "overflow"},
+      {WithTensor({uint64_t{1} << 62}, 0, 0), "overflow"},
       {WithTensor({16}, 4, 0), "type 4, which no ggml version defines"},
       {WithTensor({16}, 9999, 0), "type 9999"},
       {WithTensor({16}, 2, 0), "rows of 16 elements; Q4_0 needs a multiple of 32"},

@@ -59,7 +59,7 @@ TEST("malformed JSON is refused with its place") {
       {"\"abc", "not closed"},
       {"\"a\tb\"", "control character"},
       {"\"\\x\"", "unknown escape"},
-      {"\"\\u12\"", "hexadecimal digit"},
+      {"\"\\u12x4\"", "hexadecimal digit"},
       {"\"\\u12", "cut off"},
       {"\"\\ud800\"", "surrogate"},
       {"\"\\udc00\"", "surrogate"},
@@ -86,6 +86,11 @@ TEST("a JSON text of more than a million values is refused before it takes much 
   EXPECT_THROW_CODE(Parse(text + "]"), ErrorCode::kBadCheckpoint, "more than 1000000 values");
 }
 
+TEST("a JSON string of more than 16 MiB is refused") {
+  EXPECT_THROW_CODE(Parse("\"" + std::string(Json::kMaxStringBytes + 1, 'a') + "\""), ErrorCode::kBadCheckpoint,
+                    "a string of more than 16777216 bytes");
+}
+
 TEST("every wrong field of an object is reported at once, with the nearest key of a missing one") {
   const Json json = Parse(R"({"hiden_size": 8, "layers": -1, "eps": "small", "nested": {"ids": [1, 2.5]}, "on": 1})");
   const JsonFields fields(json, "[config] c.json");
@@ -95,8 +100,9 @@ TEST("every wrong field of an object is reported at once, with the nearest key o
   fields.Bool("on");
   fields.Object("nested").IntOrInts("ids", 0, 9);
   EXPECT_EQ(fields.Object("absent").Int("x", 0, 9, 7), 7);
-  for (const char* part : {"5 problems", "layers: is a number (-1)", "the file has \"hiden_size\"", "eps: is a string (\"small\")",
-                           "on: is a number (1); expected true or false", "nested.ids: is an array of 2"}) {
+  for (const char* part :
+       {"5 problems", "layers: is a number (-1)", "the file has \"hiden_size\"", "eps: is a string (\"small\")",
+        "on: is a number (1); expected true or false", "nested.ids: is an array of 2"}) {
     EXPECT_THROW_CODE(fields.Finish(), ErrorCode::kBadCheckpoint, part);
   }
 }

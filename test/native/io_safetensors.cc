@@ -21,7 +21,9 @@ SafetensorsHeader Parse(const std::string& bytes) {
 }
 
 // A header with one tensor "t" of these fields, over 8 bytes of data.
-std::string One(const std::string& fields) { return SafetensorsBytes("{\"t\":{" + fields + "}}", std::string(8, '\0')); }
+std::string One(const std::string& fields) {
+  return SafetensorsBytes("{\"t\":{" + fields + "}}", std::string(8, '\0'));
+}
 
 TEST("what is written as safetensors is read back bit for bit, aligned, with its metadata") {
   const TempFolder folder;
@@ -33,7 +35,11 @@ TEST("what is written as safetensors is read back bit for bit, aligned, with its
                     {"a.\"x\"", DType::kF32, {2, 3}, f32.data(), nullptr},
                     {"scalar", DType::kF64, {}, &f64, nullptr},
                     {"empty", DType::kF32, {0, 4}, nullptr, nullptr},
-                    {"made", DType::kF32, {6}, nullptr, [&](const auto& write) {
+                    {"made",
+                     DType::kF32,
+                     {6},
+                     nullptr,
+                     [&](const auto& write) {
                        write(f32.data(), 8);
                        write(f32.data() + 2, 16);
                      }}},
@@ -67,7 +73,8 @@ TEST("malformed safetensors files are refused with the tensor and the numbers") 
     std::string bytes;
     const char* message;
   };
-  const std::string two = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],";
+  const std::string two =
+      "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],";
   const std::vector<Case> cases = {
       {"", "has 0 bytes"},
       {"\1\0\0", "at least 8"},
@@ -99,7 +106,8 @@ TEST("malformed safetensors files are refused with the tensor and the numbers") 
       {One(R"("dtype":"F32","shape":[9223372036854775807],"data_offsets":[0,8])"), "does not fit 64 bits"},
       {One(R"("dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8])"), "a dimension that is a number"},
       {One(R"("dtype":"F32","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2],"data_offsets":[0,8])"), "17 dimensions"},
-      {One(R"("dtype":"F32","shape":[3],"data_offsets":[0,8])"), "has 8 bytes of data; its shape and dtype F32 need 12"},
+      {One(R"("dtype":"F32","shape":[3],"data_offsets":[0,8])"),
+       "has 8 bytes of data; its shape and dtype F32 need 12"},
       {One(R"("dtype":"F32","shape":[2],"data_offsets":[0,12])"), "the file holds bytes 0 to 8"},
       {One(R"("dtype":"F32","shape":[2],"data_offsets":[8,0])"), "data offsets 8 to 0"},
       {One(R"("dtype":"F32","shape":[2],"data_offsets":[-8,0])"), "a data offset that is a number (-8)"},
@@ -111,10 +119,12 @@ TEST("malformed safetensors files are refused with the tensor and the numbers") 
       {One(R"("dtype":"F4","shape":[1],"data_offsets":[0,1])"), "does not fill whole bytes"},
       {One(good + R"(,"extra":1)"), "unknown field \"extra\""},
       {One(good + R"(,"dtype":"F32")"), "the key \"dtype\" stands twice"},
-      {SafetensorsBytes(two + "\"data_offsets\":[0,4]}}", std::string(4, '\0')), "begins at data byte 0; byte 4 was expected"},
+      {SafetensorsBytes(two + "\"data_offsets\":[0,4]}}", std::string(4, '\0')),
+       "begins at data byte 0; byte 4 was expected"},
       {SafetensorsBytes(two + "\"data_offsets\":[2,6]}}", std::string(6, '\0')), "begins at data byte 2"},
       {SafetensorsBytes(two + "\"data_offsets\":[8,12]}}", std::string(12, '\0')), "begins at data byte 8; byte 4 was"},
-      {SafetensorsBytes("{\"t\":{" + good + "},\"t\":{" + good + "}}", std::string(8, '\0')), "the key \"t\" stands twice"},
+      {SafetensorsBytes("{\"t\":{" + good + "},\"t\":{" + good + "}}", std::string(8, '\0')),
+       "the key \"t\" stands twice"},
       {One(good).substr(0, One(good).size() - 1), "the file holds bytes 0 to 7"},
       {One(good) + "x", "1 bytes follow the last tensor, at data byte 8"},
   };
@@ -138,7 +148,8 @@ TEST("a tensor type that cannot be read is refused when it is asked for, not bef
 TEST("pickle files are refused by name and by content, with a hint") {
   const TempFolder folder;
   for (const char* name : {"pytorch_model.bin", "m.pt", "m.pth", "m.ckpt", "m.pkl"}) {
-    EXPECT_THROW_CODE(Safetensors::Open(folder.Write(name, "x")), ErrorCode::kUnsupported, "Save the model as safetensors");
+    EXPECT_THROW_CODE(Safetensors::Open(folder.Write(name, "x")), ErrorCode::kUnsupported,
+                      "Save the model as safetensors");
   }
   EXPECT_THROW_CODE(Safetensors::Open(folder.path()), ErrorCode::kUnsupported, "pytorch_model.bin is a pickle file");
   const std::string zip = "PK\x03\x04" + std::string(100, '\1');

@@ -1,4 +1,9 @@
 // Whole tiny models against pinned transformers, peft and trl: test/golden/make_goldens.py says how the files were made.
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+
 #include "backends/backend.h"
 #include "engine_fixture.h"
 #include "io/json.h"
@@ -190,6 +195,35 @@ TEST("multimodal, old-key and sharded checkpoints give the logprobs of the plain
     ScoreRequest score;
     score.groups = GroupsOf(Field(LoadJson(family + ".json"), "groups"));
     EXPECT(a->Score(score, {}).logprobs == b->Score(score, {}).logprobs);
+  }
+}
+
+// peft itself checked these folders' logits (the goldens above) and ours (test/golden/check_peft.py); without Python, equal
+// bytes and fields carry the proof over to what is written today.
+TEST("an adapter of peft that is loaded and saved again has the same tensors and settings") {
+  const auto folder = std::filesystem::temp_directory_path() / Concat("rlvr-peft-", getpid());
+  for (const std::string& family : Families()) {
+    const LoadOptions options = GoldenOptions(family);
+    LoadEngine(options)->SaveAdapter(folder.string(), "base");
+    const auto theirs = Safetensors::Open(options.adapter + "/adapter_model.safetensors");
+    const auto ours = Safetensors::Open((folder / "adapter_model.safetensors").string());
+    const std::vector<std::string> names = theirs->Names();
+    EXPECT_EQ(ours->Names().size(), names.size());
+    for (const std::string& name : names) {
+      const SourceTensor *a = theirs->Find(name), *b = ours->Find(name);
+      EXPECT(b && a->dtype == b->dtype && a->shape == b->shape && std::memcmp(a->data, b->data, a->bytes) == 0);
+    }
+    const std::string file = options.adapter + "/adapter_config.json";
+    const Json published = Json::Parse(ReadTextFile(file), "[golden] " + file);
+    const Json written = Json::Parse(ReadTextFile((folder / "adapter_config.json").string()), "[golden] ours");
+    for (const auto& [key, value] : written.members()) {
+      const Json* expected = published.Find(key);
+      EXPECT(expected != nullptr);
+      const bool names_file = key == "base_model_name_or_path" || key == "target_modules";
+      if (expected && !names_file && !value.is_number()) EXPECT_EQ(value.Dump(), expected->Dump());
+      if (expected && value.is_number()) EXPECT_EQ(value.number(), expected->number());
+    }
+    std::filesystem::remove_all(folder);
   }
 }
 

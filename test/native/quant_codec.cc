@@ -28,7 +28,8 @@ std::string Unhex(const std::string& hex) {
 }
 
 const Json& Golden() {
-  static const Json golden = Json::Parse(ReadTextFile(test::SourcePath("test/golden/data/quant_blocks.json")), "[test]");
+  static const Json golden =
+      Json::Parse(ReadTextFile(test::SourcePath("test/golden/data/quant_blocks.json")), "[test]");
   return golden;
 }
 
@@ -42,7 +43,8 @@ std::vector<float> Floats(const std::string& bytes) {
 std::vector<float> Weights(int64_t count, float magnitude, uint64_t seed) {
   std::vector<float> x;
   for (int64_t i = 0; i < count; ++i) {
-    const double u = UniformFor(seed, static_cast<uint64_t>(i), 0, 0) + UniformFor(seed, static_cast<uint64_t>(i), 1, 0) +
+    const double u = UniformFor(seed, static_cast<uint64_t>(i), 0, 0) +
+                     UniformFor(seed, static_cast<uint64_t>(i), 1, 0) +
                      UniformFor(seed, static_cast<uint64_t>(i), 2, 0) - 1.5;
     x.push_back(magnitude * static_cast<float>(i % 61 == 0 ? 3 * u : u));
   }
@@ -96,9 +98,14 @@ TEST("a round trip stays within half a step of the block's range") {
     DType dtype;
     double of_largest;
   };
-  const Bound bounds[] = {{DType::kQ8_0, 0.5 / 127 + 1e-3}, {DType::kQ4_0, 1.0 / 8 + 1e-3}, {DType::kQ5_0, 1.0 / 16 + 1e-3},
-                          {DType::kQ4_1, 1.0 / 15 + 2e-3},  {DType::kQ5_1, 1.0 / 31 + 2e-3}, {DType::kQ4_K, 0.12},
-                          {DType::kQ5_K, 0.08},             {DType::kQ6_K, 0.04}};
+  const Bound bounds[] = {{DType::kQ8_0, 0.5 / 127 + 1e-3},
+                          {DType::kQ4_0, 1.0 / 8 + 1e-3},
+                          {DType::kQ5_0, 1.0 / 16 + 1e-3},
+                          {DType::kQ4_1, 1.0 / 15 + 2e-3},
+                          {DType::kQ5_1, 1.0 / 31 + 2e-3},
+                          {DType::kQ4_K, 0.12},
+                          {DType::kQ5_K, 0.08},
+                          {DType::kQ6_K, 0.04}};
   for (const Bound& bound : bounds) {
     const int64_t block = Info(bound.dtype).block;
     for (const float magnitude : {0.01f, 1.0f, 100.0f}) {

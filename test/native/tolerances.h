@@ -26,8 +26,8 @@ constexpr Tolerance kSum{1e-5};
 // Logprobs, entropies, losses of a few nats: a logit sum, exp and log over the vocabulary.
 constexpr Tolerance kLogprob{1e-5, 1};
 
-// Gradients through a softmax: scores of up to 60 are off by an ulp or two (4e-6 each), which is the relative error of a
-// probability, and dp - sum p dp is a difference of nearly equal numbers.
+// Gradients through a softmax: scores of up to 60 are off by an ulp or two (4e-6 each), which is the relative error of
+// a probability, and dp - sum p dp is a difference of nearly equal numbers.
 constexpr Tolerance kSoftmaxGradient{1e-4, 0.1};
 
 // Fourth-order central differences in F64 with steps of 2e-5: rounding 1e-16 / 2e-5 is 5e-12 of the loss, whose

@@ -215,12 +215,14 @@ Support FindSupport(const HeadPass& pass, const SamplingParams& sampling, const 
     if (BinOf(max - x[v]) > last) continue;
     candidates[count++] = {x[v] == x[v] ? x[v] : -INFINITY, static_cast<int32_t>(v)};  // a NaN has no place in an order
   }
-  std::sort(candidates, candidates + count, [](const Candidate& a, const Candidate& b) {
-    return a.x != b.x ? a.x > b.x : a.token < b.token;
-  });
+  const auto before = [](const Candidate& a, const Candidate& b) { return a.x != b.x ? a.x > b.x : a.token < b.token; };
+  if (top_k < count) {
+    std::nth_element(candidates, candidates + top_k, candidates + count, before);
+    count = top_k;
+  }
+  std::sort(candidates, candidates + count, before);
   const auto weight = [&](int64_t i) { return std::exp(candidates[i].x - sums.max); };
 
-  if (top_k < vocab) count = std::min(count, top_k);
   if (sampling.top_p < 1) {
     double total = sums.sum;
     if (top_k < vocab) {

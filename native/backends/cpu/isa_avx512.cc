@@ -19,6 +19,8 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512"))), apply_to = function)
 #else
 #pragma GCC push_options
+#pragma GCC diagnostic ignored "-Wuninitialized"  // GCC 12 warns of its own undefined vectors
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")
 #endif
 #include "backends/cpu/kernels-inl.h"

@@ -43,8 +43,9 @@ struct Reader {
     }
   }
 
+  // The bits of 16 outputs. Not 32 at once and a shift: GCC 12 then takes the AVX-512 loop around it for dead code.
   static uint32_t Plane(const std::byte* p) {
-    uint32_t bits;
+    uint16_t bits;
     __builtin_memcpy(&bits, p, sizeof bits);
     return bits;
   }
@@ -63,14 +64,12 @@ struct Reader {
         Nibbles(values + i * 16, table, a, b);
       }
       if constexpr (kFormat.planes > 0) {
-        const uint32_t bits = Plane(planes + i * 4);
-        a = AddWhere(a, bits, Set1(16));
-        b = AddWhere(b, bits >> 16, Set1(16));
+        a = AddWhere(a, Plane(planes + i * 4), Set1(16));
+        b = AddWhere(b, Plane(planes + i * 4 + 2), Set1(16));
       }
       if constexpr (kFormat.planes > 1) {
-        const uint32_t bits = Plane(planes + 4 * kBlock + i * 4);
-        a = AddWhere(a, bits, Set1(32));
-        b = AddWhere(b, bits >> 16, Set1(32));
+        a = AddWhere(a, Plane(planes + 4 * kBlock + i * 4), Set1(32));
+        b = AddWhere(b, Plane(planes + 4 * kBlock + i * 4 + 2), Set1(32));
       }
       if constexpr (kFormat.has_min) {
         a = Fma(scale[0], a, min[0]);

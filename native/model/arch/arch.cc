@@ -37,8 +37,8 @@ const Architecture& ArchitectureOfModelType(const std::string& model_type, const
       known += (known.empty() ? "" : ", ") + type;
     }
   }
-  throw Error(ErrorCode::kUnsupported, Concat(place, ": model_type is \"", Excerpt(model_type), "\"; known model types: ",
-                                              known, ". Choose a model of one of these."));
+  throw Error(ErrorCode::kUnsupported, Concat(place, ": model_type is \"", Excerpt(model_type),
+                                              "\"; known model types: ", known, ". Choose a model of one of these."));
 }
 
 const Architecture& ArchitectureOfGguf(const std::string& name, const std::string& place) {
@@ -64,8 +64,10 @@ std::string GgufName(const std::string& slot, const DecoderSpec& spec) {
   const std::string part = slot.substr(dot + 1, last - dot - 1);
   const std::string kind = slot.substr(last);  // ".weight" or ".bias"
   // The norm after attention is the one before the feed-forward part, except where both exist.
-  if (part == "post_attention_layernorm") return "blk." + layer + (spec.post_norms ? ".post_attention_norm" : ".ffn_norm") + kind;
-  const auto* found = std::find_if(std::begin(kParts), std::end(kParts), [&](const auto& p) { return part == p.first; });
+  if (part == "post_attention_layernorm")
+    return "blk." + layer + (spec.post_norms ? ".post_attention_norm" : ".ffn_norm") + kind;
+  const auto* found =
+      std::find_if(std::begin(kParts), std::end(kParts), [&](const auto& p) { return part == p.first; });
   return found == std::end(kParts) ? "" : "blk." + layer + "." + found->second + kind;
 }
 

@@ -49,7 +49,8 @@ void ReadConfigSizes(const JsonFields& config, const ConfigDefaults& defaults, D
   spec.rms_eps = config.Number("rms_norm_eps", 0, 1, defaults.rms_eps);
   spec.tied_head = config.Bool("tie_word_embeddings", defaults.tied_head);
   const int64_t kv_heads = config.Int("num_key_value_heads", 1, kMaxHeads, defaults.kv_heads.value_or(spec.heads));
-  SetHeads(config, "num_attention_heads", kv_heads, OptionalInt(config, "head_dim", kMaxHeadDim, defaults.head_dim), spec);
+  SetHeads(config, "num_attention_heads", kv_heads, OptionalInt(config, "head_dim", kMaxHeadDim, defaults.head_dim),
+           spec);
 
   const int64_t bos = config.Int("bos_token_id", -1, INT32_MAX, defaults.bos);
   spec.bos = bos < spec.vocab ? static_cast<int32_t>(bos) : -1;
@@ -63,8 +64,10 @@ void ReadConfigSizes(const JsonFields& config, const ConfigDefaults& defaults, D
 void ReadGgufSizes(const JsonFields& meta, const TensorSource& source, DecoderSpec& spec) {
   const SourceTensor* embedding = source.Find("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() != 2 || embedding->shape[0] > kMaxVocab) {
-    throw Error(ErrorCode::kBadCheckpoint, Concat(meta.place(), ": tensor \"token_embd.weight\" is missing or no matrix of at "
-                                                  "most ", kMaxVocab, " rows. Convert the model again."));
+    throw Error(ErrorCode::kBadCheckpoint, Concat(meta.place(),
+                                                  ": tensor \"token_embd.weight\" is missing or no matrix of at "
+                                                  "most ",
+                                                  kMaxVocab, " rows. Convert the model again."));
   }
   spec.vocab = embedding->shape[0];
   spec.dim = meta.Int("embedding_length", 1, kMaxDim);
@@ -81,13 +84,15 @@ void ReadGgufSizes(const JsonFields& meta, const TensorSource& source, DecoderSp
   }
   spec.rotary_dim = meta.Int("rope.dimension_count", 1, kMaxHeadDim, spec.head_dim);
   if (meta.Int("expert_count", 0, INT32_MAX, 0) > 0) {
-    throw Error(ErrorCode::kUnsupported,
-                Concat(meta.place(), " is a mixture-of-experts model; dense models are supported. Choose a dense model."));
+    throw Error(
+        ErrorCode::kUnsupported,
+        Concat(meta.place(), " is a mixture-of-experts model; dense models are supported. Choose a dense model."));
   }
   const int64_t bos = meta.Int("tokenizer.ggml.bos_token_id", -1, INT32_MAX, -1);
   spec.bos = bos < spec.vocab ? static_cast<int32_t>(bos) : -1;
   // A file names one end of text and, for chat models, one end of turn.
-  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
+  for (const char* key :
+       {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
     AddEos(meta.IntOrInts(key, -1, INT32_MAX), spec);
   }
 }
@@ -124,8 +129,8 @@ void CheckSpec(const JsonFields& config, const DecoderSpec& spec) {
   if (config.HasProblems()) return;  // what follows from a wrong field would only hide it
   if (spec.head_dim % 2 != 0) config.Problem("head_dim", Concat("is ", spec.head_dim, "; rope needs an even number"));
   if (spec.rotary_dim % 2 != 0 || spec.rotary_dim < 2 || spec.rotary_dim > spec.head_dim) {
-    config.Problem("rotary dimension", Concat("is ", spec.rotary_dim, "; an even number from 2 to ", spec.head_dim,
-                                              " was expected"));
+    config.Problem("rotary dimension",
+                   Concat("is ", spec.rotary_dim, "; an even number from 2 to ", spec.head_dim, " was expected"));
   }
   const bool slides = std::find(spec.sliding.begin(), spec.sliding.end(), true) != spec.sliding.end();
   if (slides && spec.window < 1) config.Problem("sliding_window", "is missing, but the model has sliding layers");

@@ -30,8 +30,17 @@ void SetPattern(int64_t pattern, DecoderSpec& spec) {
 
 DecoderSpec FromTextConfig(const JsonFields& config, const JsonFields& outer) {
   // The class defaults: published multimodal files write only what differs from them.
-  const ConfigDefaults defaults = {.vocab = 262208, .dim = 2304, .ffn = 9216, .layers = 26, .heads = 8, .kv_heads = 4,
-                                   .head_dim = 256, .context = 131072, .rms_eps = 1e-6, .tied_head = true, .bos = 2,
+  const ConfigDefaults defaults = {.vocab = 262208,
+                                   .dim = 2304,
+                                   .ffn = 9216,
+                                   .layers = 26,
+                                   .heads = 8,
+                                   .kv_heads = 4,
+                                   .head_dim = 256,
+                                   .context = 131072,
+                                   .rms_eps = 1e-6,
+                                   .tied_head = true,
+                                   .bos = 2,
                                    .eos = {1}};
   DecoderSpec spec;
   ReadConfigSizes(config, defaults, spec);
@@ -48,7 +57,8 @@ DecoderSpec FromTextConfig(const JsonFields& config, const JsonFields& outer) {
     spec.sliding = *sliding;
   } else {
     SetPattern(config.Int("sliding_window_pattern", 1, kMaxLayers,
-                          config.Int("_sliding_window_pattern", 1, kMaxLayers, kPattern)), spec);
+                          config.Int("_sliding_window_pattern", 1, kMaxLayers, kPattern)),
+               spec);
   }
   const double base = config.Number("rope_theta", 1, 1e12, kGlobalBase);
   const double local_base = config.Number("rope_local_base_freq", 1, 1e12, kLocalBase);
@@ -77,13 +87,15 @@ DecoderSpec FromGguf(const JsonFields& meta, const TensorSource& source) {
   spec.norm_weight_offset = 0;  // the converter stored weight + 1
   // The file has no query_pre_attn_scalar: it is head_dim but in the 27b model (62 layers), where it is dim / heads.
   spec.attention_scale = std::pow(spec.layers == 62 ? static_cast<double>(spec.dim) / static_cast<double>(spec.heads)
-                                                    : static_cast<double>(spec.head_dim), -0.5);
+                                                    : static_cast<double>(spec.head_dim),
+                                  -0.5);
   spec.attention_softcap = meta.Number("attn_logit_softcapping", 0, 1e6, 0.0);
   spec.final_softcap = meta.Number("final_logit_softcapping", 0, 1e6, 0.0);
   spec.window = meta.Int("attention.sliding_window", 0, kMaxContext, 0);
   SetPattern(spec.window > 0 ? meta.Int("attention.sliding_window_pattern", 1, kMaxLayers, kPattern) : 1, spec);
   spec.rope = ReadGgufRope(meta, source, kGlobalBase, spec);
-  spec.rope_sliding.inv_freq = InverseFrequencies(meta.Number("rope.freq_base_swa", 1, 1e12, kLocalBase), spec.rotary_dim);
+  spec.rope_sliding.inv_freq =
+      InverseFrequencies(meta.Number("rope.freq_base_swa", 1, 1e12, kLocalBase), spec.rotary_dim);
   CheckSpec(meta, spec);
   return spec;
 }

@@ -37,10 +37,12 @@ DecoderSpec FromGguf(const JsonFields& meta, const TensorSource& source) {
   ReadGgufSizes(meta, source, spec);
   SetFamily(spec);
   if (spec.rotary_dim != spec.head_dim) {
-    meta.Problem("rope.dimension_count", Concat("is ", spec.rotary_dim, "; the head size ", spec.head_dim, " was expected"));
+    meta.Problem("rope.dimension_count",
+                 Concat("is ", spec.rotary_dim, "; the head size ", spec.head_dim, " was expected"));
   }
   if (source.Find("blk.0.attn_q.bias") != nullptr) {
-    throw Error(ErrorCode::kUnsupported, Concat(meta.place(), ": tensor \"blk.0.attn_q.bias\": a bias in attention is not "
+    throw Error(ErrorCode::kUnsupported, Concat(meta.place(),
+                                                ": tensor \"blk.0.attn_q.bias\": a bias in attention is not "
                                                 "supported for the llama family. Choose another model."));
   }
   spec.rope = ReadGgufRope(meta, source, 10000, spec);

@@ -28,8 +28,7 @@ DecoderSpec FromConfig(const JsonFields& config) {
   spec.window = config.Int("sliding_window", 0, kMaxContext, 0);
   SetFamily(spec);
   const JsonFields rope = config.Object(config.Has("rope_parameters") ? "rope_parameters" : "rope_scaling");
-  const double partial =
-      rope.Number("partial_rotary_factor", 0, 1, config.Number("partial_rotary_factor", 0, 1, 1.0));
+  const double partial = rope.Number("partial_rotary_factor", 0, 1, config.Number("partial_rotary_factor", 0, 1, 1.0));
   spec.rotary_dim = static_cast<int64_t>(static_cast<double>(spec.head_dim) * partial);
   // The original length stands beside the rope object, in the config itself; then it wins.
   const int64_t stated = config.Int("original_max_position_embeddings", 0, kMaxContext, 0);

@@ -29,7 +29,8 @@ void ScaleLlama3(const JsonFields& rope, int64_t context, std::vector<float>& in
       f = f / factor;
       continue;
     }
-    const float smooth = (static_cast<float>(original) / wave - static_cast<float>(low)) / static_cast<float>(high - low);
+    const float smooth =
+        (static_cast<float>(original) / wave - static_cast<float>(low)) / static_cast<float>(high - low);
     f = (1.0f - smooth) * f / factor + smooth * f;
   }
 }
@@ -48,9 +49,10 @@ RopeSpec LongRope(double base, const std::vector<double>& short_factors, double 
 }
 
 [[noreturn]] void Unsupported(const JsonFields& fields, const std::string& type) {
-  throw Error(ErrorCode::kUnsupported, Concat(fields.place(), ": rope type \"", Excerpt(type),
-                                              "\" is not supported; default, linear, llama3 and longrope are. Choose another "
-                                              "model."));
+  throw Error(ErrorCode::kUnsupported,
+              Concat(fields.place(), ": rope type \"", Excerpt(type),
+                     "\" is not supported; default, linear, llama3 and longrope are. Choose another "
+                     "model."));
 }
 
 // The factors of a tensor [rotary_dim / 2], which divide the frequencies.
@@ -90,10 +92,12 @@ RopeSpec ReadConfigRope(const JsonFields& rope, double base, DecoderSpec& spec, 
   if (type == "longrope" || type == "su") {
     const auto half = spec.rotary_dim / 2;
     const std::vector<double> factors = rope.Numbers("short_factor", 1e-6, kMaxFactor, half);
-    if (!rope.Has("short_factor")) rope.Problem("short_factor", Concat("is missing; expected an array of ", half, " numbers"));
+    if (!rope.Has("short_factor"))
+      rope.Problem("short_factor", Concat("is missing; expected an array of ", half, " numbers"));
     const int64_t inside = rope.Int("original_max_position_embeddings", 2, kMaxContext, spec.context);
     const int64_t original = original_context > 1 ? original_context : inside;
-    const double factor = rope.Number("factor", 0, kMaxFactor, static_cast<double>(spec.context) / static_cast<double>(original));
+    const double factor =
+        rope.Number("factor", 0, kMaxFactor, static_cast<double>(spec.context) / static_cast<double>(original));
     const double published =
         factor <= 1 ? 1.0 : std::sqrt(1 + std::log(factor) / std::log(static_cast<double>(original)));
     const double attention_factor = rope.Number("attention_factor", 0, kMaxFactor, published);
@@ -120,7 +124,8 @@ RopeSpec ReadGgufRope(const JsonFields& meta, const TensorSource& source, double
   if (short_factors != nullptr) {
     const double attention_factor = meta.Number("rope.scaling.attn_factor", 0, kMaxFactor, 1.0);
     const std::vector<double> factors = FactorTensor(meta, *short_factors, spec.rotary_dim / 2);
-    spec.context = std::min(spec.context, meta.Int("rope.scaling.original_context_length", 2, kMaxContext, spec.context));
+    spec.context =
+        std::min(spec.context, meta.Int("rope.scaling.original_context_length", 2, kMaxContext, spec.context));
     return LongRope(base, factors, attention_factor, spec);
   }
   RopeSpec result;

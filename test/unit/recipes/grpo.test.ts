@@ -106,6 +106,8 @@ test("metrics have exactly the published fields, one row a step", async () => {
     "tokens_computed, time/rollout, time/reference, time/train, memory/peak_bytes";
   for (const row of rows) expect(Object.keys(row)).toEqual(fields.split(", "));
   expect(rows[0]).toMatchObject({ learning_rate: 0, sampler_gap: 0, "memory/peak_bytes": 1000 });
+  expect(rows[0]?.kl).toBeCloseTo(0, 12); // an adapter that has learned nothing is the base
+  expect(rows[7]?.kl).toBeGreaterThan(1e-4);
   expect(rows[1]?.learning_rate).toBeCloseTo(0.1, 10); // 8 steps, warm-up of one
 });
 
