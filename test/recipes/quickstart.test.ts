@@ -12,6 +12,13 @@ import type { Reward, WeightedReward } from "../../src/rewards/reward.ts";
 // A run takes about a minute on two cores.
 const runTimeoutMs = 600_000;
 
+// What counts as having learned. Training gains 0.52 to 0.62 of accuracy and ends at a form of 0.99 or more.
+const accuracyGain = 0.25;
+const formReached = 0.9;
+// Shuffled rewards make the adapter wander: six runs moved accuracy by -0.12 to 0.11 (mean 0.01) and ended at a form of
+// 0.15 to 0.51. One run's accuracy says little, so the control is the mean of several.
+const shuffledSeeds = [1, 2, 3];
+
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "rlvr-quickstart-"));
@@ -55,9 +62,9 @@ describe("configs/quickstart.yaml over 500 held-out cards", () => {
     async (seed) => {
       const { before, after } = await train(seed, `seed-${seed}`);
       expect(before.questions).toBe(500);
-      expect(after.sampled.accuracy - before.sampled.accuracy).toBeGreaterThanOrEqual(0.25);
+      expect(after.sampled.accuracy - before.sampled.accuracy).toBeGreaterThanOrEqual(accuracyGain);
       expect(before.sampled.format).toBeLessThan(0.55);
-      expect(after.sampled.format).toBeGreaterThan(0.9);
+      expect(after.sampled.format).toBeGreaterThan(formReached);
     },
     runTimeoutMs,
   );
@@ -65,10 +72,14 @@ describe("configs/quickstart.yaml over 500 held-out cards", () => {
   it(
     "does not learn when the rewards are shuffled among the rollouts of a group",
     async () => {
-      const { before, after } = await train(1, "shuffled", { rewards: shuffledRewards(8) });
-      expect(after.sampled.accuracy - before.sampled.accuracy).toBeLessThan(0.1);
-      expect(after.sampled.format).toBeLessThan(0.55);
+      let gain = 0;
+      for (const seed of shuffledSeeds) {
+        const { before, after } = await train(seed, `shuffled-${seed}`, { rewards: shuffledRewards(8) });
+        gain += (after.sampled.accuracy - before.sampled.accuracy) / shuffledSeeds.length;
+        expect(after.sampled.format).toBeLessThan(0.55);
+      }
+      expect(gain).toBeLessThan(0.1);
     },
-    runTimeoutMs,
+    3 * runTimeoutMs,
   );
 });

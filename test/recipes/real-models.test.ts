@@ -53,7 +53,13 @@ test.runIf(runsWithModel(gemma))(
     await using policy = await Policy.load({ model: gemma, trainable: "lora", lora: { rank: 8, alpha: 8 } });
     const ids = tokenizer.encode("The capital of France is", { addBos: true });
     expect(ids[0]).toBe(tokenizer.bosId);
-    const ask = { prompts: [{ ids, key: 1n }], rollouts: 2, maxNewTokens: 16, stopIds: [...tokenizer.stopIds], seed: 3n };
+    const ask = {
+      prompts: [{ ids, key: 1n }],
+      rollouts: 2,
+      maxNewTokens: 16,
+      stopIds: [...tokenizer.stopIds],
+      seed: 3n,
+    };
     const { groups } = await policy.generate({ ...ask, sampling: greedy });
     // The base model's own continuation, as transformers gives it for this file.
     expect(tokenizer.decode(groups[0]?.[0]?.completionIds ?? [])).toMatch(/^ the capital of the country of France/);
