@@ -167,7 +167,9 @@ if (values.json) {
   console.log(`rollout   ${f(result.rolloutSeconds)} s (${result.rolloutTokensPerSecond.toFixed(0)} tok/s)`);
   console.log(`reference ${f(result.referenceSeconds)} s`);
   console.log(`training  ${f(result.trainingSeconds)} s (${result.tokensTrained} rows)`);
-  console.log(`peak RSS  ${(result.peakRssBytes / 2 ** 20).toFixed(0)} MiB, engine ${(result.enginePeakBytes / 2 ** 20).toFixed(0)} MiB`);
+  console.log(
+    `peak RSS  ${(result.peakRssBytes / 2 ** 20).toFixed(0)} MiB, engine ${(result.enginePeakBytes / 2 ** 20).toFixed(0)} MiB`,
+  );
   console.log(`load      model ${f(result.modelSeconds)} s, tokenizer ${f(result.tokenizerSeconds)} s`);
   console.log(`sampler gap ${result.samplerGap}, foreign CPU ${(100 * result.foreignCpu).toFixed(1)} %`);
 }

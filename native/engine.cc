@@ -39,14 +39,18 @@ WorkspaceLimits LimitsOf(const DecoderSpec& spec, const LoraOptions& lora, const
 class EngineImpl : public Engine {
  public:
   EngineImpl(const LoadOptions& options, const CallContext& context)
-      : options_(Validated(options)), memory_(options.memory_limit), pool_(options.threads),
-        ops_(CreateBackend(options.device, pool_)), arena_(memory_, "rollout KV and activations") {
+      : options_(Validated(options)),
+        memory_(options.memory_limit),
+        pool_(options.threads),
+        ops_(CreateBackend(options.device, pool_)),
+        arena_(memory_, "rollout KV and activations") {
     ThrowIfCancelled(context);
     const auto checkpoint = Checkpoint::Open(options.path);
     LoraOptions lora = options.lora;
     const bool has_adapter = !options.adapter.empty();
     if (has_adapter) lora = ReadAdapterOptions(options.adapter);
-    const Trainable trainable = has_adapter && options.trainable == Trainable::kNone ? Trainable::kLora : options.trainable;
+    const Trainable trainable =
+        has_adapter && options.trainable == Trainable::kNone ? Trainable::kLora : options.trainable;
     if (has_adapter && trainable == Trainable::kFull) {
       throw Error(ErrorCode::kBadArgument, "[load] an adapter cannot be loaded for full training.");
     }
@@ -83,7 +87,7 @@ class EngineImpl : public Engine {
       info.lora_alpha = model_->lora().alpha;
     }
     info.device = options_.device;
-    info.isa = ops_->name();
+    info.isa = ops_->isa();
     info.threads = pool_.threads();
     return info;
   }
@@ -129,8 +133,9 @@ class EngineImpl : public Engine {
       throw Error(ErrorCode::kBadArgument, "[update] the model was loaded with trainable \"none\".");
     }
     if (!gradients_complete_) {
-      throw Error(ErrorCode::kBadArgument, "[update] the last accumulate was aborted, so the gradients are incomplete. "
-                                           "Call zeroGradients() and accumulate again.");
+      throw Error(ErrorCode::kBadArgument,
+                  "[update] the last accumulate was aborted, so the gradients are incomplete. "
+                  "Call zeroGradients() and accumulate again.");
     }
     UpdateResult result;
     result.grad_norm = std::sqrt(ops_->SumSquares(model_->parameters().all_gradients()));
@@ -202,7 +207,7 @@ class EngineImpl : public Engine {
     for (size_t i = 0; i < model_->parameters().count(); ++i) names.push_back(model_->parameters().at(i).name);
     return names;
   }
-  std::vector<double> Plane(const std::string& name, Tensor Parameter::* plane) const {
+  std::vector<double> Plane(const std::string& name, Tensor Parameter::*plane) const {
     const Tensor& t = Named(name).*plane;
     std::vector<double> values;
     for (int64_t r = 0; r < t.rows(); ++r) {
@@ -210,9 +215,7 @@ class EngineImpl : public Engine {
     }
     return values;
   }
-  std::vector<double> ParameterValues(const std::string& name) const override {
-    return Plane(name, &Parameter::value);
-  }
+  std::vector<double> ParameterValues(const std::string& name) const override { return Plane(name, &Parameter::value); }
   std::vector<double> Gradient(const std::string& name) const override { return Plane(name, &Parameter::gradient); }
   void SetParameter(const std::string& name, const std::vector<double>& values) override {
     const Tensor& t = Named(name).value;

@@ -16,13 +16,13 @@
 namespace rlvr {
 
 struct LoadOptions {
-  std::string path;             // a safetensors folder or a .gguf file
-  std::string device = "cpu";   // "cpu", "reference", "reference-f64"
-  int threads = 0;              // 0: the cores this process may use
-  size_t memory_limit = 0;      // bytes; 0: none
+  std::string path;            // a safetensors folder or a .gguf file
+  std::string device = "cpu";  // "cpu", "reference", "reference-f64"
+  int threads = 0;             // 0: the cores this process may use
+  size_t memory_limit = 0;     // bytes; 0: none
   Trainable trainable = Trainable::kNone;
   LoraOptions lora;
-  std::string adapter;          // a PEFT folder to start from (its rank, alpha and targets win); empty: none
+  std::string adapter;            // a PEFT folder to start from (its rank, alpha and targets win); empty: none
   int64_t max_batch_rows = 1024;  // packed rows of one forward that longer work is split into
   int64_t max_live = 32;          // most rollouts decoded at a time
   size_t head_chunk_bytes = 16u << 20;

@@ -35,7 +35,11 @@ const dump = values.dump ?? path.join(tmpdir(), `rlvr-bench-${path.basename(mode
 /** Runs a program whose last line on stdout is one JSON object. */
 function measure(command, args) {
   console.error(`$ ${[path.basename(command), ...args].join(" ")}`);
-  const result = spawnSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1 << 26 });
+  const result = spawnSync(command, args, {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+    maxBuffer: 1 << 26,
+  });
   if (result.status !== 0) {
     console.error(`[bench] ${command} ended with status ${result.status ?? result.error?.message}`);
     process.exit(1);
@@ -102,7 +106,12 @@ if (values.json) {
   const mib = (x) => (x / 2 ** 20).toFixed(0);
   row("", "ours", "TRL", "");
   row("step", s(best.stepSeconds), s(trl.micro_step_s), `s, ${s(result.ratios.step)} times`);
-  row("  unshared", s(separate.stepSeconds), s(trl.micro_step_s), `s, ${s(result.ratios.stepWithoutPromptSharing)} times`);
+  row(
+    "  unshared",
+    s(separate.stepSeconds),
+    s(trl.micro_step_s),
+    `s, ${s(result.ratios.stepWithoutPromptSharing)} times`,
+  );
   row("rollout", s(best.rolloutSeconds), s(trl.generation_s), `s, ${s(result.ratios.rollout)} times`);
   row("training", s(best.trainingSeconds), s(trl.training_s), `s, ${s(result.ratios.training)} times`);
   row("peak RSS", mib(best.peakRssBytes), mib(trl.peak_rss_bytes), `MiB, ${s(result.ratios.memory)} times less`);

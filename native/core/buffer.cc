@@ -21,8 +21,7 @@ void MemoryCounter::Add(size_t bytes, const std::string& purpose) {
                        MiB(limit_), " MiB are in use. Raise memory.limit, or use fewer rollouts or shorter texts."));
   }
   size_t seen = peak_;
-  while (now > seen && !peak_.compare_exchange_weak(seen, now)) {
-  }
+  while (now > seen && !peak_.compare_exchange_weak(seen, now)) {}
 }
 
 Buffer::Buffer(MemoryCounter& counter, size_t bytes, const std::string& purpose) {

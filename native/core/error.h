@@ -7,16 +7,16 @@
 namespace rlvr {
 
 enum class ErrorCode {
-  kBadArgument,     // RLVR_BAD_ARGUMENT: the caller's values are wrong
-  kBadCheckpoint,   // RLVR_BAD_CHECKPOINT: a model or adapter file is malformed or does not fit
-  kBadState,        // RLVR_BAD_STATE: a training state file does not fit this run
-  kUnsupported,     // RLVR_UNSUPPORTED_OP: valid input that this build or backend cannot handle
-  kOutOfMemory,     // RLVR_OUT_OF_MEMORY: the memory limit or the machine is exhausted
-  kIo,              // RLVR_IO: the operating system refused to read or write
-  kAborted,         // RLVR_ABORTED: the caller asked to stop
-  kDisposed,        // RLVR_DISPOSED: the engine was closed
-  kBusy,            // RLVR_BUSY: another call runs on this engine
-  kInternal,        // RLVR_INTERNAL: a bug here
+  kBadArgument,    // RLVR_BAD_ARGUMENT: the caller's values are wrong
+  kBadCheckpoint,  // RLVR_BAD_CHECKPOINT: a model or adapter file is malformed or does not fit
+  kBadState,       // RLVR_BAD_STATE: a training state file does not fit this run
+  kUnsupported,    // RLVR_UNSUPPORTED_OP: valid input that this build or backend cannot handle
+  kOutOfMemory,    // RLVR_OUT_OF_MEMORY: the memory limit or the machine is exhausted
+  kIo,             // RLVR_IO: the operating system refused to read or write
+  kAborted,        // RLVR_ABORTED: the caller asked to stop
+  kDisposed,       // RLVR_DISPOSED: the engine was closed
+  kBusy,           // RLVR_BUSY: another call runs on this engine
+  kInternal,       // RLVR_INTERNAL: a bug here
 };
 
 // The code as JavaScript sees it, such as "RLVR_BAD_CHECKPOINT".
@@ -51,8 +51,8 @@ std::string Concat(const Parts&... parts) {
 }  // namespace rlvr
 
 // What must hold whatever the input; a failure is a bug and throws RLVR_INTERNAL.
-#define RLVR_CHECK(condition, ...)                                                               \
-  do {                                                                                           \
+#define RLVR_CHECK(condition, ...)                                                                      \
+  do {                                                                                                  \
     if (!(condition)) ::rlvr::CheckFailed(#condition, __FILE__, __LINE__, ::rlvr::Concat(__VA_ARGS__)); \
   } while (0)
 

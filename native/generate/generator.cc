@@ -22,7 +22,8 @@ Generator::Generator(const GenerateRequest& request, const Model& model, Decoder
     if (ids.empty()) bad(Concat("prompt ", p, " is empty; expected at least one token."));
     if (Count(ids) + request.max_new_tokens > s.context) {
       bad(Concat("prompt ", p, " has ", ids.size(), " tokens; with ", request.max_new_tokens,
-                 " new ones it passes the model's context of ", s.context, ". Shorten the prompt or lower maxNewTokens."));
+                 " new ones it passes the model's context of ", s.context,
+                 ". Shorten the prompt or lower maxNewTokens."));
     }
     for (const int32_t id : ids) {
       if (id < 0 || id >= s.vocab) bad(Concat("prompt ", p, " has token ", id, "; ids are 0 to ", s.vocab - 1, "."));

@@ -43,7 +43,8 @@ class Generator {
   void PrefillBatch(SpanBatch& batch, const std::vector<int64_t>& complete, const std::vector<int32_t>& last_rows);
   void DecodeStep();
   // Samples one token for each (rollout, head row) pair and appends it.
-  void Sample(const Tensor& residual, const std::vector<int32_t>& rows, const std::vector<std::pair<int64_t, int64_t>>& who);
+  void Sample(const Tensor& residual, const std::vector<int32_t>& rows,
+              const std::vector<std::pair<int64_t, int64_t>>& who);
   bool IsFinished(const Rollout& rollout) const;
   void Finish(Live& live);
   Rollout& At(int64_t prompt, int64_t rollout) {

@@ -10,16 +10,16 @@ namespace rlvr {
 
 // T packed rows. The normed inputs and the gated activation are recomputed in the backward: they are cheap and large.
 struct LayerActivations {
-  Tensor x;             // [T, D] layer input
-  Tensor q_raw, k_raw;  // [T, H * hd], [T, KV * hd] before the norms; only with qk_norm
-  Tensor qkv;           // [T, (H + 2 KV) * hd], fused checkpoints; q, k, v are its columns
-  Tensor q, k, v;       // q and k rotated
-  Tensor context;       // [T, H * hd] attention output
-  Tensor lse;           // [T, H]
-  Tensor attention;     // [T, D] o_proj output; only with post norms (shared scratch otherwise)
-  Tensor x_mid;         // [T, D] after the attention branch
-  Tensor gate_up;       // [T, 2 F]; gate and up are its halves
-  Tensor ffn;           // [T, D] down_proj output; only with post norms (shared scratch otherwise)
+  Tensor x;                              // [T, D] layer input
+  Tensor q_raw, k_raw;                   // [T, H * hd], [T, KV * hd] before the norms; only with qk_norm
+  Tensor qkv;                            // [T, (H + 2 KV) * hd], fused checkpoints; q, k, v are its columns
+  Tensor q, k, v;                        // q and k rotated
+  Tensor context;                        // [T, H * hd] attention output
+  Tensor lse;                            // [T, H]
+  Tensor attention;                      // [T, D] o_proj output; only with post norms (shared scratch otherwise)
+  Tensor x_mid;                          // [T, D] after the attention branch
+  Tensor gate_up;                        // [T, 2 F]; gate and up are its halves
+  Tensor ffn;                            // [T, D] down_proj output; only with post norms (shared scratch otherwise)
   std::vector<Tensor> u_qkv, u_gate_up;  // [T, rank] LoRA intermediates; undefined without an adapter
   Tensor u_o, u_down;
 };
@@ -31,13 +31,13 @@ struct LayerScratch {
 };
 
 struct BackwardScratch {
-  Tensor dnormed;                  // [T, D]
-  Tensor dbranch;                  // [T, D]
-  Tensor dgate_up;                 // [T, 2 F]
-  Tensor dgated;                   // [T, F]
-  Tensor dqkv, dq, dk, dv;         // like q, k, v
+  Tensor dnormed;           // [T, D]
+  Tensor dbranch;           // [T, D]
+  Tensor dgate_up;          // [T, 2 F]
+  Tensor dgated;            // [T, F]
+  Tensor dqkv, dq, dk, dv;  // like q, k, v
   Tensor dq_raw, dk_raw, dcontext;
-  Tensor du;                       // [T, max rank]
+  Tensor du;  // [T, max rank]
 };
 
 // Lays these out in an arena; with arena == nullptr only counts the bytes.

@@ -33,9 +33,9 @@ class Decoder {
     std::vector<LayerActivations> layers;
     LayerScratch scratch;
     BackwardScratch backward;
-    Tensor residual;    // [T, D] after the last layer
-    Tensor dresidual;   // [T, D]
-    Tensor ids;         // I32 [1, T]
+    Tensor residual;   // [T, D] after the last layer
+    Tensor dresidual;  // [T, D]
+    Tensor ids;        // I32 [1, T]
     Tensor cos[2], sin[2];
   };
   static size_t TraceBytes(const Model& model, DType dtype, int64_t rows, bool recompute);

@@ -11,8 +11,8 @@ namespace rlvr {
 
 // cos/sin of position * inv_freq[i], times attention_factor.
 struct RopeSpec {
-  std::vector<float> inv_freq;   // rotary_dim / 2 values, F32 as published implementations compute them
-  float attention_factor = 1;    // longrope scales cos and sin; 1 elsewhere
+  std::vector<float> inv_freq;  // rotary_dim / 2 values, F32 as published implementations compute them
+  float attention_factor = 1;   // longrope scales cos and sin; 1 elsewhere
 };
 
 struct DecoderSpec {

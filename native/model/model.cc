@@ -155,8 +155,9 @@ void Model::DeclareLora() {
   if (!unmatched.empty()) {
     std::string names;
     for (const std::string& name : all) names += (names.empty() ? "" : ", ") + name;
-    throw Error(ErrorCode::kBadArgument, Concat("[lora] target \"", *unmatched.begin(), "\" is not a linear layer of this ",
-                                                spec_.family, " model; it has ", names, "."));
+    throw Error(ErrorCode::kBadArgument,
+                Concat("[lora] target \"", *unmatched.begin(), "\" is not a linear layer of this ", spec_.family,
+                       " model; it has ", names, "."));
   }
   const DType dtype = final_norm_.weight.dtype();
   parameters_.Allocate(memory_, dtype);
@@ -182,7 +183,8 @@ void Model::InitLora() {
     const double bound = 1.0 / std::sqrt(static_cast<double>(a.cols));
     for (int64_t r = 0; r < a.rows; ++r) {
       for (int64_t c = 0; c < a.cols; ++c) {
-        const double u = UniformFor(lora_.seed, static_cast<uint64_t>(i), static_cast<uint32_t>(r), static_cast<uint32_t>(c));
+        const double u =
+            UniformFor(lora_.seed, static_cast<uint64_t>(i), static_cast<uint32_t>(r), static_cast<uint32_t>(c));
         a.value.Set(r, c, bound * (2 * u - 1));
       }
     }
@@ -195,7 +197,8 @@ void Model::DeclareFull() {
     Tensor *value, *gradient;
   };
   std::vector<Target> targets;
-  auto declare = [&](const std::string& name, int64_t rows, int64_t cols, bool decays, Tensor* value, Tensor* gradient) {
+  auto declare = [&](const std::string& name, int64_t rows, int64_t cols, bool decays, Tensor* value,
+                     Tensor* gradient) {
     targets.push_back({parameters_.Declare(name, rows, cols, decays), value, gradient});
   };
   declare("model.embed_tokens.weight", spec_.vocab, spec_.dim, true, &embedding_master_, &embedding_gradient_);
@@ -247,7 +250,7 @@ void Model::LoadMasters(const Checkpoint& checkpoint) {
     for (int64_t r = 0; r < p.rows; ++r) {
       const int64_t from = source.row_order ? source.row_order[r] : r;
       DequantizeRow(source.dtype, static_cast<const std::byte*>(source.data) + static_cast<size_t>(from) * row_bytes,
-                           p.cols, row.data());
+                    p.cols, row.data());
       for (int64_t c = 0; c < p.cols; ++c) p.value.Set(r, c, row[static_cast<size_t>(c)]);
     }
   }

@@ -22,7 +22,7 @@ struct Norm {
 struct DecoderLayer {
   Norm input_norm, post_attention_norm, pre_ffn_norm, post_ffn_norm;  // the post norms only where spec.post_norms
   Norm q_norm, k_norm;                                                // only where spec.qk_norm
-  std::vector<LinearLayer> qkv;      // q, k, v; or one fused
+  std::vector<LinearLayer> qkv;                                       // q, k, v; or one fused
   LinearLayer o;
   std::vector<LinearLayer> gate_up;  // gate, up; or one fused
   LinearLayer down;

@@ -13,7 +13,7 @@ struct Parameter {
   std::string name;  // as in the file it is saved to (PEFT or Hugging Face)
   int64_t rows = 0;
   int64_t cols = 0;
-  bool decays = true;  // false for norms and biases: no weight decay, as in the usual trainers
+  bool decays = true;            // false for norms and biases: no weight decay, as in the usual trainers
   Tensor value, gradient, m, v;  // [rows, cols], activation type
 };
 

@@ -39,9 +39,7 @@ class SpanBatch {
   const Span& span(int32_t index) const { return spans_[static_cast<size_t>(index)]; }
   const std::vector<int32_t>& ids() const { return ids_; }
   const std::vector<int32_t>& positions() const { return positions_; }
-  SpanView view() const {
-    return {spans_.data(), static_cast<int64_t>(spans_.size()), pages_.data(), rows()};
-  }
+  SpanView view() const { return {spans_.data(), static_cast<int64_t>(spans_.size()), pages_.data(), rows()}; }
 
  private:
   std::vector<Span> spans_;

@@ -48,8 +48,8 @@ enum class Activation : uint8_t { kSilu, kGeluTanh };
 struct AttentionParams {
   int64_t heads = 0;  // a multiple of KvView::kv_heads; query head h reads KV head h / (heads / kv_heads)
   double scale = 1;
-  int64_t window = 0;   // 0: none
-  double softcap = 0;   // 0: none, else s -> softcap * tanh(s / softcap)
+  int64_t window = 0;  // 0: none
+  double softcap = 0;  // 0: none, else s -> softcap * tanh(s / softcap)
 };
 
 // The head: logits = hidden * weight^T, then softcap, of which distributions are taken.
@@ -74,7 +74,8 @@ struct SamplingParams {
 enum class KlEstimator : uint8_t { kK1, kK2, kK3 };
 
 // What HeadLoss does with a token's logprob lp. `weight` is the token's share of the loss (mask times normaliser).
-//   kPolicy:  ratio = exp(clamp(lp - old, +-log_ratio_clamp)); surrogate s = min(ratio * A, clip(ratio, 1 - epsilon_low,
+//   kPolicy:  ratio = exp(clamp(lp - old, +-log_ratio_clamp)); surrogate s = min(ratio * A, clip(ratio, 1 -
+//   epsilon_low,
 //             1 + epsilon_high) * A); with delta > 0 and A < 0 the ratio in the first term is at most delta;
 //             loss = weight * (-s + beta * kl), kl of (ref, lp): d = ref - lp; k1: -d, k2: d^2 / 2, k3: exp(d) - d - 1
 //   kSupervised: loss = -weight * lp
@@ -113,14 +114,14 @@ struct AdamWParams {
   double beta2 = 0.999;
   double eps = 1e-8;
   double weight_decay = 0;
-  int64_t step = 1;         // from 1
+  int64_t step = 1;           // from 1
   double gradient_scale = 1;  // the gradient is multiplied by this first (clipping)
 };
 
 struct WorkspaceLimits {
-  int64_t max_rows = 0;        // of any packed batch
-  int64_t max_in = 0;          // the widest linear input
-  int64_t max_out = 0;         // the widest linear output but the head
+  int64_t max_rows = 0;  // of any packed batch
+  int64_t max_in = 0;    // the widest linear input
+  int64_t max_out = 0;   // the widest linear output but the head
   int64_t vocab = 0;
   int64_t dim = 0;
   int64_t max_head_rows = 0;
@@ -134,9 +135,11 @@ class Ops {
  public:
   virtual ~Ops() = default;
   virtual const char* name() const = 0;
+  // The instruction set or card in use, for reports.
+  virtual const char* isa() const { return name(); }
   virtual DType ActivationType() const = 0;
-  // Bytes of workspace for these limits, and the memory itself. Called before the first op, and again, between ops, when
-  // the limits grow.
+  // Bytes of workspace for these limits, and the memory itself. Called before the first op, and again, between ops,
+  // when the limits grow.
   virtual size_t WorkspaceBytes(const WorkspaceLimits& limits) const = 0;
   virtual void SetWorkspace(const WorkspaceLimits& limits, std::byte* memory, size_t bytes) = 0;
   // The most bytes of logits that were alive at one time since the start (design, idea 3).
@@ -170,8 +173,8 @@ class Ops {
   virtual void RmsNorm(const Tensor& x, const Tensor& weight, double eps, double weight_offset, const Tensor& y) = 0;
   // dx (+)= gradient of the above given dy and the op's input x; dweight += when defined. dx may be dy when not
   // accumulating.
-  virtual void RmsNormBackward(const Tensor& x, const Tensor& weight, double eps, double weight_offset, const Tensor& dy,
-                               bool accumulate, const Tensor& dx, const Tensor& dweight) = 0;
+  virtual void RmsNormBackward(const Tensor& x, const Tensor& weight, double eps, double weight_offset,
+                               const Tensor& dy, bool accumulate, const Tensor& dx, const Tensor& dweight) = 0;
   // Rotates pairs (i, i + half) of the first 2 * half elements of each head, in place: NeoX order.
   // x: [T, heads * head_dim]; cos, sin: F32 [T, half]. inverse rotates back, which is also the backward.
   virtual void Rope(const Tensor& x, const Tensor& cos, const Tensor& sin, int64_t heads, int64_t head_dim,
@@ -198,9 +201,9 @@ class Ops {
                          const Tensor& out, const Tensor& lse) = 0;
   // dq: [T, H * head_dim]; dk, dv: [T, KV * head_dim]; all overwritten. Every span's keys have rows in this batch
   // (keys_before = 0). A key's gradient is the sum over all rows that see it, descendants' included.
-  virtual void AttentionBackward(const Tensor& q, const KvView& kv, const SpanView& batch, const AttentionParams& params,
-                                 const Tensor& out, const Tensor& lse, const Tensor& dout, const Tensor& dq,
-                                 const Tensor& dk, const Tensor& dv) = 0;
+  virtual void AttentionBackward(const Tensor& q, const KvView& kv, const SpanView& batch,
+                                 const AttentionParams& params, const Tensor& out, const Tensor& lse,
+                                 const Tensor& dout, const Tensor& dq, const Tensor& dk, const Tensor& dv) = 0;
 
   // --- head: logits never exist whole ---
   // Draws one token a row. uniform: F64 [1, R] in [0, 1): the token is the first, in the order of the distribution
@@ -215,8 +218,8 @@ class Ops {
   // Loss, its terms, and dhidden [R, D] (overwritten) in one pass over the vocabulary; dweight [V, D] += when defined
   // (full training, untruncated only).
   virtual void HeadLoss(const Tensor& hidden, const HeadParams& head, const SamplingParams& sampling,
-                        const HeadTargets& targets, const TokenLoss& loss, const HeadOutputs& out, const Tensor& dhidden,
-                        const Tensor& dweight) = 0;
+                        const HeadTargets& targets, const TokenLoss& loss, const HeadOutputs& out,
+                        const Tensor& dhidden, const Tensor& dweight) = 0;
 
   // --- optimizer ---
   virtual double SumSquares(const Tensor& x) = 0;  // in double, in a fixed order

@@ -66,7 +66,8 @@ void ReadAdapterWeights(const std::string& folder, const Model& model) {
   const ParameterStore& parameters = model.parameters();
   for (const std::string& name : source->Names()) {
     if (parameters.Find(name)) continue;
-    throw Error(ErrorCode::kBadCheckpoint, Concat("[adapter] ", file, ": tensor \"", name, "\" belongs to no linear layer "
+    throw Error(ErrorCode::kBadCheckpoint, Concat("[adapter] ", file, ": tensor \"", name,
+                                                  "\" belongs to no linear layer "
                                                   "of this model that the adapter's config targets."));
   }
   std::vector<float> row;
@@ -77,13 +78,14 @@ void ReadAdapterWeights(const std::string& folder, const Model& model) {
       throw Error(ErrorCode::kBadCheckpoint, Concat("[adapter] ", file, ": tensor \"", p.name, "\" is missing."));
     }
     if (tensor->shape != std::vector<int64_t>{p.rows, p.cols}) {
-      throw Error(ErrorCode::kBadCheckpoint, Concat("[adapter] ", file, ": tensor \"", p.name, "\" does not have shape [",
-                                                    p.rows, ", ", p.cols, "]; the adapter was made for another model."));
+      throw Error(ErrorCode::kBadCheckpoint,
+                  Concat("[adapter] ", file, ": tensor \"", p.name, "\" does not have shape [", p.rows, ", ", p.cols,
+                         "]; the adapter was made for another model."));
     }
     row.resize(static_cast<size_t>(p.cols));
     for (int64_t r = 0; r < p.rows; ++r) {
-      DequantizeRow(tensor->dtype, static_cast<const std::byte*>(tensor->data) + BytesOf(tensor->dtype, r * p.cols), p.cols,
-                    row.data());
+      DequantizeRow(tensor->dtype, static_cast<const std::byte*>(tensor->data) + BytesOf(tensor->dtype, r * p.cols),
+                    p.cols, row.data());
       for (int64_t c = 0; c < p.cols; ++c) p.value.Set(r, c, row[static_cast<size_t>(c)]);
     }
   }

@@ -7,8 +7,8 @@
 
 namespace rlvr {
 
-// Rank, alpha, targets of a PEFT folder. RLVR_BAD_CHECKPOINT when it is no LoRA that this engine can run (DoRA, per-layer
-// ranks, trained biases, other PEFT types).
+// Rank, alpha, targets of a PEFT folder. RLVR_BAD_CHECKPOINT when it is no LoRA that this engine can run (DoRA,
+// per-layer ranks, trained biases, other PEFT types).
 LoraOptions ReadAdapterOptions(const std::string& folder);
 
 // Copies the folder's matrices into the model's LoRA parameters; names and shapes must match exactly.

@@ -45,7 +45,8 @@ class Packer {
     if (first == 0 && prompt_weights_ && !prompt_weights_->empty()) {
       const std::vector<float>& weights = (*prompt_weights_)[static_cast<size_t>(g)];
       for (int32_t t = 1; t < prompt_length && t < static_cast<int32_t>(weights.size()); ++t) {
-        if (weights[static_cast<size_t>(t)] != 0) Target(b, prompt_row + t - 1, group.prompt[static_cast<size_t>(t)], {g, -1, t});
+        if (weights[static_cast<size_t>(t)] != 0)
+          Target(b, prompt_row + t - 1, group.prompt[static_cast<size_t>(t)], {g, -1, t});
       }
     }
     for (size_t c = first; c < last; ++c) {
@@ -61,7 +62,8 @@ class Packer {
   }
 
  private:
-  static int32_t AddSpan(GroupBatch& b, int32_t parent, int32_t position, const std::vector<int32_t>& ids, size_t rows) {
+  static int32_t AddSpan(GroupBatch& b, int32_t parent, int32_t position, const std::vector<int32_t>& ids,
+                         size_t rows) {
     std::vector<int32_t> pages(static_cast<size_t>(PagesFor(static_cast<int64_t>(rows))));
     for (int32_t& page : pages) page = static_cast<int32_t>(b.pages++);
     return b.spans.Add(parent, position, 0, std::span(ids).first(rows), pages);

@@ -37,12 +37,12 @@ struct AccumulateRequest {
 };
 
 struct AccumulateResult {
-  double loss = 0;          // sum of weighted token losses
-  double kl = 0;            // mean over tokens with weight
-  double clip_ratio = 0;    // share of tokens with weight whose clip was active
-  double entropy = 0;       // mean over tokens with weight
-  double sampler_gap = 0;   // largest |logprob - old_logprob| over tokens with weight
-  int64_t tokens = 0;       // tokens with weight
+  double loss = 0;         // sum of weighted token losses
+  double kl = 0;           // mean over tokens with weight
+  double clip_ratio = 0;   // share of tokens with weight whose clip was active
+  double entropy = 0;      // mean over tokens with weight
+  double sampler_gap = 0;  // largest |logprob - old_logprob| over tokens with weight
+  int64_t tokens = 0;      // tokens with weight
   std::vector<std::vector<std::vector<float>>> logprobs;
   Counters counters;
 };
@@ -54,9 +54,9 @@ struct UpdateRequest {
 };
 
 struct UpdateResult {
-  double grad_norm = 0;   // before clipping
-  bool skipped = false;   // a non-finite gradient: nothing was changed but the gradient, which is cleared
-  int64_t step = 0;       // optimizer steps so far
+  double grad_norm = 0;  // before clipping
+  bool skipped = false;  // a non-finite gradient: nothing was changed but the gradient, which is cleared
+  int64_t step = 0;      // optimizer steps so far
 };
 
 }  // namespace rlvr

@@ -10,7 +10,7 @@ namespace rlvr {
 namespace {
 struct Plane {
   const char* prefix;
-  Tensor Parameter::* tensor;
+  Tensor Parameter::*tensor;
 };
 constexpr Plane kPlanes[] = {
     {"value/", &Parameter::value}, {"gradient/", &Parameter::gradient}, {"m/", &Parameter::m}, {"v/", &Parameter::v}};
@@ -36,7 +36,8 @@ void WriteTrainState(const std::string& file, const Model& model, int64_t step) 
 int64_t ReadTrainState(const std::string& file, const Model& model) {
   const auto source = Safetensors::Open(file);
   auto bad = [&](const std::string& text) {
-    return Error(ErrorCode::kBadState, Concat("[state] ", file, ": ", text, " Resume with the model and the LoRA settings "
+    return Error(ErrorCode::kBadState, Concat("[state] ", file, ": ", text,
+                                              " Resume with the model and the LoRA settings "
                                               "that the run was started with."));
   };
   const ParameterStore& parameters = model.parameters();
@@ -57,8 +58,8 @@ int64_t ReadTrainState(const std::string& file, const Model& model) {
       const Tensor& to = p.*plane.tensor;
       if (!tensor) throw bad(Concat("tensor \"", plane.prefix, p.name, "\" is missing."));
       if (tensor->dtype != to.dtype() || tensor->shape != std::vector<int64_t>{p.rows, p.cols}) {
-        throw bad(Concat("tensor \"", plane.prefix, p.name, "\" is not ", Info(to.dtype()).name, " [", p.rows, ", ", p.cols,
-                         "]."));
+        throw bad(Concat("tensor \"", plane.prefix, p.name, "\" is not ", Info(to.dtype()).name, " [", p.rows, ", ",
+                         p.cols, "]."));
       }
       copies.emplace_back(tensor, to);
     }

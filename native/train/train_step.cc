@@ -58,11 +58,14 @@ float At(const TokenValues& values, const TokenRef& ref) { return At(const_cast<
 // Values of every completion token, when given at all.
 void CheckShape(const TokenValues& values, const std::vector<Group>& groups, bool required, const char* name) {
   if (values.empty() && !required) return;
-  auto bad = [&](const std::string& text) { throw Error(ErrorCode::kBadArgument, Concat("[accumulate] ", name, text)); };
+  auto bad = [&](const std::string& text) {
+    throw Error(ErrorCode::kBadArgument, Concat("[accumulate] ", name, text));
+  };
   if (values.size() != groups.size()) bad(Concat(" has ", values.size(), " groups; expected ", groups.size(), "."));
   for (size_t g = 0; g < groups.size(); ++g) {
     if (values[g].size() != groups[g].completions.size()) {
-      bad(Concat(" of group ", g, " has ", values[g].size(), " completions; expected ", groups[g].completions.size(), "."));
+      bad(Concat(" of group ", g, " has ", values[g].size(), " completions; expected ", groups[g].completions.size(),
+                 "."));
     }
     for (size_t c = 0; c < values[g].size(); ++c) {
       if (values[g][c].size() == groups[g].completions[c].size()) continue;
@@ -77,7 +80,10 @@ void CheckShape(const TokenValues& values, const std::vector<Group>& groups, boo
 // --- scoring ---
 
 ScoreStep::ScoreStep(const ScoreRequest& request, const Model& model, Decoder& decoder, Ops& ops, int64_t max_rows)
-    : request_(request), model_(model), decoder_(decoder), ops_(ops),
+    : request_(request),
+      model_(model),
+      decoder_(decoder),
+      ops_(ops),
       batches_(PackGroups(request.groups, nullptr, max_rows, model.spec(), "logprobs")) {}
 
 int64_t ScoreStep::MaxRows() const { return MostRows(batches_); }
@@ -98,8 +104,7 @@ ScoreResult ScoreStep::Run(Arena& arena, const CallContext& context) {
   for (const GroupBatch& b : batches_) {
     const size_t mark = arena.Mark();
     KvPool pool(model_.spec(), dtype, b.pages, model_.spec().layers, arena, ops_);
-    const Tensor residual =
-        decoder_.Infer(b.spans, pool, arena, request_.adapter, [&] { ThrowIfCancelled(context); });
+    const Tensor residual = decoder_.Infer(b.spans, pool, arena, request_.adapter, [&] { ThrowIfCancelled(context); });
     result.counters.tokens_computed += b.spans.rows();
     result.counters.prompt_tokens += b.prompt_rows;
     if (!b.targets.empty()) {
@@ -130,12 +135,14 @@ struct TrainStep::HeadArrays {
 TrainStep::TrainStep(const AccumulateRequest& request, const Model& model, Decoder& decoder, Ops& ops, int64_t max_rows)
     : request_(request), model_(model), decoder_(decoder), ops_(ops) {
   if (model.trainable() == Trainable::kNone) {
-    throw Error(ErrorCode::kBadArgument, "[accumulate] the model was loaded with trainable \"none\"; load it with "
-                                         "\"lora\" or \"full\" to train it.");
+    throw Error(ErrorCode::kBadArgument,
+                "[accumulate] the model was loaded with trainable \"none\"; load it with "
+                "\"lora\" or \"full\" to train it.");
   }
   if (request.sampling.greedy()) {
-    throw Error(ErrorCode::kBadArgument, "[accumulate] temperature is 0; training needs the distribution that was "
-                                         "sampled from, so a temperature above 0.");
+    throw Error(ErrorCode::kBadArgument,
+                "[accumulate] temperature is 0; training needs the distribution that was "
+                "sampled from, so a temperature above 0.");
   }
   using Kind = TokenLoss::Kind;
   const bool policy = request.loss.kind == Kind::kPolicy;
@@ -201,7 +208,8 @@ void TrainStep::RunBatch(const GroupBatch& b, Arena& arena, bool recompute, cons
     const HeadArrays arrays = FillTargets(b, arena);
     Tensor gathered;
     const Tensor hidden = decoder_.HeadInput(trace.residual, arrays.rows, arena, &gathered);
-    const Tensor dhidden = arena.Matrix(dtype, hidden.rows(), s.dim), dgathered = arena.Matrix(dtype, hidden.rows(), s.dim);
+    const Tensor dhidden = arena.Matrix(dtype, hidden.rows(), s.dim),
+                 dgathered = arena.Matrix(dtype, hidden.rows(), s.dim);
     ops_.HeadLoss(hidden, model_.head(), request_.sampling, arrays.targets, request_.loss, arrays.out, dhidden,
                   model_.head_gradient());
     ops_.RmsNormBackward(gathered, model_.final_norm().weight, s.rms_eps, s.norm_weight_offset, dhidden, false,

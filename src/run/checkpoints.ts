@@ -1,10 +1,10 @@
 // Checkpoints: folders checkpoints/step-N that are published whole, verified when loaded, and thinned to the newest.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { RlvrError } from "../errors.ts";
-import { doing, listFolder, publishFolder, sweepTemporary, walkFolder } from "./files.ts";
+import { doing, listFolder, publishFolder, removeFolder, sweepTemporary, walkFolder } from "./files.ts";
 
 const manifestName = "manifest.json";
 
@@ -52,7 +52,7 @@ export async function publishCheckpoint(
   });
   const old = (await listCheckpoints(root)).slice(keep);
   for (const checkpoint of old) {
-    await doing(`removing ${checkpoint.folder}`, () => rm(checkpoint.folder, { recursive: true, force: true }));
+    await doing(`removing ${checkpoint.folder}`, () => removeFolder(checkpoint.folder));
   }
   return { step, folder };
 }

@@ -66,7 +66,7 @@ export async function publishFolder(target: string, write: (folder: string) => P
     await doing(`publishing ${target}`, async () => {
       const { files, folders } = await walkFolder(temporary);
       for (const path of [...files, ...folders, temporary]) await syncPath(path);
-      await rm(target, { recursive: true, force: true });
+      await removeFolder(target);
       await rename(temporary, target);
       await syncPath(parent);
     });
@@ -74,6 +74,18 @@ export async function publishFolder(target: string, write: (folder: string) => P
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
     throw error;
   }
+}
+
+/** Removes a folder, if it is there: renamed first, so that a crash never leaves a part of it under its name. */
+export async function removeFolder(folder: string): Promise<void> {
+  const aside = join(dirname(folder), `${temporaryPrefix}removed-${basename(folder)}-${process.pid}`);
+  try {
+    await rename(folder, aside);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
+    throw error;
+  }
+  await rm(aside, { recursive: true, force: true });
 }
 
 /** Every file and folder below `folder`, files sorted. */

@@ -25,10 +25,13 @@ TEST("a uniform number is the top 53 bits of its Philox block") {
 }
 
 TEST("uniform numbers differ when seed, question, rollout or token differ, high halves included") {
-  const std::set<double> seen = {
-      UniformFor(1, 2, 3, 4),         UniformFor(2, 2, 3, 4),           UniformFor(1, 3, 3, 4),
-      UniformFor(1, 2, 4, 4),         UniformFor(1, 2, 3, 5),           UniformFor(1 | 1ULL << 32, 2, 3, 4),
-      UniformFor(1, 2 | 1ULL << 32, 3, 4)};
+  const std::set<double> seen = {UniformFor(1, 2, 3, 4),
+                                 UniformFor(2, 2, 3, 4),
+                                 UniformFor(1, 3, 3, 4),
+                                 UniformFor(1, 2, 4, 4),
+                                 UniformFor(1, 2, 3, 5),
+                                 UniformFor(1 | 1ULL << 32, 2, 3, 4),
+                                 UniformFor(1, 2 | 1ULL << 32, 3, 4)};
   EXPECT_EQ(seen.size(), 7u);
 }
 

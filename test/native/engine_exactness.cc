@@ -10,7 +10,8 @@ GenerateRequest Request(const Engine& engine, std::vector<int64_t> which = {0, 1
   GenerateRequest request;
   const int64_t lengths[] = {35, 4, 33}, vocab = engine.info().vocab;
   for (const int64_t i : which) {
-    request.prompts.push_back({Tokens(lengths[i], 20 + static_cast<uint64_t>(i), vocab), 100 + static_cast<uint64_t>(i)});
+    request.prompts.push_back(
+        {Tokens(lengths[i], 20 + static_cast<uint64_t>(i), vocab), 100 + static_cast<uint64_t>(i)});
   }
   request.rollouts = 3;
   request.max_new_tokens = 40;
@@ -76,7 +77,7 @@ TEST("the same seed gives the same rollouts, bit for bit, on 1 and 2 threads, al
     const GenerateResult together = two->Generate(Request(*two), {});
     LoadOptions single = Options(family);
     single.threads = 1;
-    single.max_live = 2;       // fewer places than the rollouts of a question
+    single.max_live = 2;        // fewer places than the rollouts of a question
     single.max_batch_rows = 7;  // prompts go in pieces
     const auto one = LoadEngine(single);
     const GenerateResult squeezed = one->Generate(Request(*one), {});

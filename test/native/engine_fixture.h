@@ -83,7 +83,8 @@ inline AccumulateRequest PolicyRequest(Engine& engine, std::vector<Group> groups
     for (size_t c = 0; c < request.groups[g].completions.size(); ++c) {
       for (size_t t = 0; t < request.groups[g].completions[c].size(); ++t) {
         ++n;
-        request.old_logprobs[g][c][t] += static_cast<float>(0.6 * (UniformFor(3, g, static_cast<uint32_t>(c), n) - 0.5));
+        request.old_logprobs[g][c][t] +=
+            static_cast<float>(0.6 * (UniformFor(3, g, static_cast<uint32_t>(c), n) - 0.5));
         request.advantages[g][c][t] = c == 0 ? 1.1f : -0.6f;
         request.weights[g][c][t] = 1.0f / static_cast<float>(request.groups[g].completions[c].size());
       }

@@ -11,7 +11,7 @@ namespace rlvr::test {
 
 namespace {
 constexpr int kFailuresShown = 5;  // of one test; a loop over a million values fails readably
-std::atomic<int> failures = 0;  // checks may fail in worker threads
+std::atomic<int> failures = 0;     // checks may fail in worker threads
 }  // namespace
 
 std::vector<TestCase>& Tests() {

@@ -1,4 +1,5 @@
-// Whole tiny models against pinned transformers, peft and trl: test/golden/make_goldens.py says how the files were made.
+// Whole tiny models against pinned transformers, peft and trl: test/golden/make_goldens.py says how the files were
+// made.
 #include <unistd.h>
 
 #include <cstring>
@@ -58,8 +59,9 @@ TokenValues Values(const Json& values, const std::vector<Group>& groups) {
     auto& group = out.emplace_back();
     for (size_t c = 0; c < groups[g].completions.size(); ++c) {
       const Json& value = values.items()[g].items()[c];
-      group.push_back(value.is_array() ? Numbers<float>(value)
-                                       : std::vector<float>(groups[g].completions[c].size(), static_cast<float>(value.number())));
+      group.push_back(value.is_array()
+                          ? Numbers<float>(value)
+                          : std::vector<float>(groups[g].completions[c].size(), static_cast<float>(value.number())));
     }
   }
   return out;
@@ -187,8 +189,8 @@ TEST("the golden comparison sees an adapter that is left out") {
 }
 
 TEST("multimodal, old-key and sharded checkpoints give the logprobs of the plain ones") {
-  for (const auto& [variant, family] : {std::pair<std::string, std::string>{"gemma3-multimodal", "gemma3"},
-                                        {"llama-sharded", "llama"}}) {
+  for (const auto& [variant, family] :
+       {std::pair<std::string, std::string>{"gemma3-multimodal", "gemma3"}, {"llama-sharded", "llama"}}) {
     LoadOptions plain = Options(family), other = Options(variant);
     plain.trainable = other.trainable = Trainable::kNone;
     const auto a = LoadEngine(plain), b = LoadEngine(other);
@@ -198,8 +200,8 @@ TEST("multimodal, old-key and sharded checkpoints give the logprobs of the plain
   }
 }
 
-// peft itself checked these folders' logits (the goldens above) and ours (test/golden/check_peft.py); without Python, equal
-// bytes and fields carry the proof over to what is written today.
+// peft itself checked these folders' logits (the goldens above) and ours (test/golden/check_peft.py); without Python,
+// equal bytes and fields carry the proof over to what is written today.
 TEST("an adapter of peft that is loaded and saved again has the same tensors and settings") {
   const auto folder = std::filesystem::temp_directory_path() / Concat("rlvr-peft-", getpid());
   for (const std::string& family : Families()) {

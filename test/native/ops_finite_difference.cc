@@ -56,8 +56,7 @@ double WorstError(Ops& ops, OpCase& op_case, double planted = 0) {
         squares += gradient[i] * direction[i] * gradient[i] * direction[i];
       }
       const auto loss = [&](double step) { return LossAt(ops, op_case, value, start, direction, step); };
-      const double numeric =
-          (8 * (loss(kStep) - loss(-kStep)) - (loss(2 * kStep) - loss(-2 * kStep))) / (12 * kStep);
+      const double numeric = (8 * (loss(kStep) - loss(-kStep)) - (loss(2 * kStep) - loss(-2 * kStep))) / (12 * kStep);
       loss(0);  // puts the values back
       const double scale = std::max({std::fabs(analytic), std::sqrt(squares), 1e-6});
       worst = std::max(worst, std::fabs(numeric - analytic) / scale);

@@ -154,9 +154,13 @@ TEST("a row of the norms, rope, activations and embedding has the same bits alon
   });
 }
 
-const SamplingParams kDistributions[] = {
-    {}, {.temperature = 0.7}, {.temperature = 0}, {.top_k = 20}, {.top_p = 0.9}, {.min_p = 0.05},
-    {.temperature = 0.8, .top_k = 40, .top_p = 0.95, .min_p = 0.01}};
+const SamplingParams kDistributions[] = {{},
+                                         {.temperature = 0.7},
+                                         {.temperature = 0},
+                                         {.top_k = 20},
+                                         {.top_p = 0.9},
+                                         {.min_p = 0.05},
+                                         {.temperature = 0.8, .top_k = 40, .top_p = 0.95, .min_p = 0.01}};
 
 TEST("a head row has the same bits alone and in any batch, and sampling, scoring and the loss agree on its logprob") {
   ForEachIsa([](Ops& ops, const std::string& isa) {

@@ -112,7 +112,7 @@ TEST("silu and gelu have the values of PyTorch at 1 and -2") {
   ops->GatedActivation(gate.t, up.t, Activation::kSilu, y.t);
   ExpectMatrix(y, {0.7310585786300049, -2.384058440442351}, 1e-9, __LINE__);
   ops->GatedActivation(gate.t, up.t, Activation::kGeluTanh, y.t);
-  ExpectMatrix(y, {0.8411919906082768, -0.45402305912 }, 1e-9, __LINE__);
+  ExpectMatrix(y, {0.8411919906082768, -0.45402305912}, 1e-9, __LINE__);
 }
 
 TEST("attention averages the values that a row sees by the softmax of its scores") {

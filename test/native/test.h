@@ -60,7 +60,10 @@ std::string Show(const T& value) {
     out << static_cast<int>(value);
   } else if constexpr (requires { out << value; }) {
     out << value;
-  } else if constexpr (requires { value.begin(); value.end(); }) {
+  } else if constexpr (requires {
+                         value.begin();
+                         value.end();
+                       }) {
     out << "{";
     for (const auto& item : value) out << (&item == &*value.begin() ? "" : ", ") << Show(item);
     out << "}";
@@ -100,52 +103,53 @@ void ExpectThrowCode(const char* file, int line, const char* text, ErrorCode cod
 
 #define RLVR_TEST_JOIN2(a, b) a##b
 #define RLVR_TEST_JOIN(a, b) RLVR_TEST_JOIN2(a, b)
-#define RLVR_TEST(sentence, id)                                                                    \
-  static void RLVR_TEST_JOIN(TestBody, id)();                                                      \
-  static const ::rlvr::test::Registrar RLVR_TEST_JOIN(test_registrar, id)(sentence, __FILE__, __LINE__, \
+#define RLVR_TEST(sentence, id)                                                                          \
+  static void RLVR_TEST_JOIN(TestBody, id)();                                                            \
+  static const ::rlvr::test::Registrar RLVR_TEST_JOIN(test_registrar, id)(sentence, __FILE__, __LINE__,  \
                                                                           RLVR_TEST_JOIN(TestBody, id)); \
   static void RLVR_TEST_JOIN(TestBody, id)()
 #define TEST(sentence) RLVR_TEST(sentence, __COUNTER__)
 
-#define EXPECT(...)                                                             \
-  do {                                                                          \
+#define EXPECT(...)                                                                       \
+  do {                                                                                    \
     if (!(__VA_ARGS__)) ::rlvr::test::Fail(__FILE__, __LINE__, #__VA_ARGS__ " is false"); \
   } while (0)
 
 // a == b.
-#define EXPECT_EQ(a, b)                                                                                     \
-  do {                                                                                                      \
-    const auto& expect_a = (a);                                                                             \
-    const auto& expect_b = (b);                                                                             \
-    if (!::rlvr::test::Equal(expect_a, expect_b))                                                           \
-      ::rlvr::test::Fail(__FILE__, __LINE__,                                                                \
+#define EXPECT_EQ(a, b)                                                                                   \
+  do {                                                                                                    \
+    const auto& expect_a = (a);                                                                           \
+    const auto& expect_b = (b);                                                                           \
+    if (!::rlvr::test::Equal(expect_a, expect_b))                                                         \
+      ::rlvr::test::Fail(__FILE__, __LINE__,                                                              \
                          ::rlvr::Concat(#a " is ", ::rlvr::test::Show(expect_a), ", expected ", #b " = ", \
-                                        ::rlvr::test::Show(expect_b)));                                     \
+                                        ::rlvr::test::Show(expect_b)));                                   \
   } while (0)
 
 // |a - b| <= tolerance; a NaN fails.
-#define EXPECT_NEAR(a, b, tolerance)                                                                        \
-  do {                                                                                                      \
-    const double expect_a = (a), expect_b = (b), expect_t = (tolerance);                                    \
-    if (!(expect_a == expect_b || std::fabs(expect_a - expect_b) <= expect_t))                              \
-      ::rlvr::test::Fail(__FILE__, __LINE__,                                                                \
+#define EXPECT_NEAR(a, b, tolerance)                                                                      \
+  do {                                                                                                    \
+    const double expect_a = (a), expect_b = (b), expect_t = (tolerance);                                  \
+    if (!(expect_a == expect_b || std::fabs(expect_a - expect_b) <= expect_t))                            \
+      ::rlvr::test::Fail(__FILE__, __LINE__,                                                              \
                          ::rlvr::Concat(#a " is ", ::rlvr::test::Show(expect_a), ", expected ", #b " = ", \
-                                        ::rlvr::test::Show(expect_b), " within ", expect_t));               \
+                                        ::rlvr::test::Show(expect_b), " within ", expect_t));             \
   } while (0)
 
 // a <= b; a NaN fails.
-#define EXPECT_LE(a, b)                                                                                       \
-  do {                                                                                                        \
-    const auto& expect_a = (a);                                                                               \
-    const auto& expect_b = (b);                                                                               \
-    if (!(expect_a <= expect_b))                                                                              \
-      ::rlvr::test::Fail(__FILE__, __LINE__,                                                                  \
+#define EXPECT_LE(a, b)                                                                                           \
+  do {                                                                                                            \
+    const auto& expect_a = (a);                                                                                   \
+    const auto& expect_b = (b);                                                                                   \
+    if (!(expect_a <= expect_b))                                                                                  \
+      ::rlvr::test::Fail(__FILE__, __LINE__,                                                                      \
                          ::rlvr::Concat(#a " is ", ::rlvr::test::Show(expect_a), ", expected at most ", #b " = ", \
-                                        ::rlvr::test::Show(expect_b)));                                       \
+                                        ::rlvr::test::Show(expect_b)));                                           \
   } while (0)
 
 // The expression throws rlvr::Error with this code and a message that contains the text.
-#define EXPECT_THROW_CODE(expression, code, substring)                                                      \
+#define EXPECT_THROW_CODE(expression, code, substring) \
   ::rlvr::test::ExpectThrowCode(__FILE__, __LINE__, #expression, code, substring, [&] { (void)(expression); })
 
-#define SKIP(reason) throw ::rlvr::test::Skipped{reason}
+#define SKIP(reason) \
+  throw ::rlvr::test::Skipped { reason }

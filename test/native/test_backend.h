@@ -10,9 +10,16 @@
 namespace rlvr::test {
 
 // The logits chunk is small, so that the large-vocabulary cases need several.
-constexpr WorkspaceLimits kTestLimits = {.max_rows = 256,      .max_in = 2048,    .max_out = 2048, .vocab = 8192,
-                                         .dim = 2048,          .max_head_rows = 256, .max_rank = 64, .head_dim = 256,
-                                         .heads = 16,          .head_chunk_bytes = 128u << 10};
+constexpr WorkspaceLimits kTestLimits = {.max_rows = 256,
+                                         .max_in = 2048,
+                                         .max_out = 2048,
+                                         .vocab = 8192,
+                                         .dim = 2048,
+                                         .max_head_rows = 256,
+                                         .max_rank = 64,
+                                         .head_dim = 256,
+                                         .heads = 16,
+                                         .head_chunk_bytes = 128u << 10};
 
 class TestBackend {
  public:

@@ -22,26 +22,29 @@ struct Item {
   int64_t rows;
   int64_t kv_head;
   int64_t first_head;
-  int64_t heads;      // query heads taken; vectors are (row, head), heads innermost
+  int64_t heads;  // query heads taken; vectors are (row, head), heads innermost
   int64_t vectors() const { return rows * heads; }
   int64_t PackedRow(int64_t v) const { return span->first_row + first_row + v / heads; }
   int64_t Head(int64_t v) const { return first_head + v % heads; }
   int64_t KeyIndex(int64_t v) const { return span->keys_before + first_row + v / heads; }
 };
 
-// Calls f(item) for the items of this thread: dealt out in turn, because later rows see more keys.
+inline int64_t TakeItem(int64_t* next_item) { return __atomic_fetch_add(next_item, 1, __ATOMIC_RELAXED); }
+
+// Calls f(item) for the items that fall to this thread: one at a time, because later rows see more keys.
 template <typename F>
-inline void ForItems(const AttentionArgs& args, int thread, int threads, const F& f) {
+inline void ForItems(const AttentionArgs& args, int64_t* next_item, const F& f) {
   const int64_t group = args.heads / args.kv_heads;
   const int64_t heads = Smaller(group, kVectors), rows = kVectors / heads;
-  int64_t number = 0;
+  int64_t number = 0, mine = TakeItem(next_item);
   for (int64_t s = 0; s < args.batch.count; ++s) {
     const Span& span = args.batch.spans[s];
     for (int64_t r = 0; r < span.rows; r += rows) {
       for (int64_t h = 0; h < args.kv_heads; ++h) {
         for (int64_t g = 0; g < group; g += heads) {
-          if (number++ % threads != thread) continue;
+          if (number++ != mine) continue;
           f(Item{&span, r, Smaller(rows, span.rows - r), h, h * group + g, Smaller(heads, group - g)});
+          mine = TakeItem(next_item);
         }
       }
     }
@@ -89,7 +92,8 @@ inline void PackTiles(const float* raw, int64_t stride, int64_t vectors, int64_t
 }
 
 // to[j][i] = from[i][j] for from [rows][cols]; to's rows have 16-wide groups, padded from what LoadN gives: zeros.
-inline void TransposeMatrix(const float* from, int64_t stride, int64_t rows, int64_t cols, float* to, int64_t to_stride) {
+inline void TransposeMatrix(const float* from, int64_t stride, int64_t rows, int64_t cols, float* to,
+                            int64_t to_stride) {
   for (int64_t i = 0; i < rows; i += 16) {
     for (int64_t j = 0; j < cols; j += 16) {
       V block[16];
@@ -157,15 +161,15 @@ inline void HideKeys(const KeyRange& range, V& a, V& b, V hidden) {
   b = KeepRange(b, range.lo - 16, range.hi - 16, hidden);
 }
 
-// Floats for one thread: a ladder of arrays, each with room for the overrun of PackTile.
+// Floats for one thread: a ladder of arrays, each with room for the overrun of PackTile. Without memory: its size.
 struct AttentionScratch {
+  size_t bytes = 0;
   float *raw[2], *packed[2], *out, *scores, *slopes, *tile, *keys, *values, *dk, *dv;
   AttentionScratch(std::byte* memory, int64_t head_dim) {
     const int64_t width = Padded(head_dim);
-    float* next = reinterpret_cast<float*>(memory);
     const auto take = [&](int64_t count) {
-      float* p = next;
-      next += count + 16;
+      float* p = memory == nullptr ? nullptr : reinterpret_cast<float*>(memory + bytes);
+      bytes += static_cast<size_t>(count + 16) * sizeof(float);
       return p;
     };
     for (int i = 0; i < 2; ++i) raw[i] = take(kVectors * width);
@@ -178,9 +182,7 @@ struct AttentionScratch {
     values = take(kKvBlock * width);
     dk = take(kKvBlock * width);
     dv = take(kKvBlock * width);
-    bytes = static_cast<size_t>(next - reinterpret_cast<float*>(memory)) * sizeof(float);
   }
-  size_t bytes;
 };
 
 size_t AttentionScratchBytes(int64_t head_dim) { return AttentionScratch(nullptr, head_dim).bytes; }
@@ -250,16 +252,18 @@ void AttentionItem(const AttentionArgs& args, const Item& item, AttentionScratch
   for (int64_t v = 0; v < vectors; ++v) {
     const V inverse = Set1(1.0f / sum[v]);
     float* to = args.out + item.PackedRow(v) * args.out_row + item.Head(v) * dim;
-    for (int64_t d = 0; d < dim; d += 16) StoreN(to + d, Mul(Load(s.out + v * width + d), inverse), Smaller(16, dim - d));
+    for (int64_t d = 0; d < dim; d += 16) {
+      StoreN(to + d, Mul(Load(s.out + v * width + d), inverse), Smaller(16, dim - d));
+    }
     if (args.lse != nullptr) {
       args.lse[item.PackedRow(v) * args.lse_row + item.Head(v)] = most[v] + __builtin_logf(sum[v]);
     }
   }
 }
 
-void Attention(const AttentionArgs& args, int thread, int threads, std::byte* scratch) {
+void Attention(const AttentionArgs& args, int64_t* next_item, std::byte* scratch) {
   AttentionScratch s(scratch, args.head_dim);
-  ForItems(args, thread, threads, [&](const Item& item) { AttentionItem(args, item, s); });
+  ForItems(args, next_item, [&](const Item& item) { AttentionItem(args, item, s); });
 }
 
 }  // namespace

@@ -73,10 +73,10 @@ inline bool TileGradients(const AttentionArgs& args, const Item& item, const Spa
   return true;
 }
 
-void AttentionBackwardQ(const AttentionArgs& args, int thread, int threads, std::byte* scratch) {
+void AttentionBackwardQ(const AttentionArgs& args, int64_t* next_item, std::byte* scratch) {
   AttentionScratch s(scratch, args.head_dim);
   const int64_t dim = args.head_dim, width = Padded(dim);
-  ForItems(args, thread, threads, [&](const Item& item) {
+  ForItems(args, next_item, [&](const Item& item) {
     const int64_t vectors = item.vectors();
     VectorNumbers numbers;
     GatherItem(args, item, s, numbers);
@@ -160,13 +160,15 @@ void KeyBlockGradients(const AttentionArgs& args, int64_t owner, int64_t block, 
   }
 }
 
-void AttentionBackwardKv(const AttentionArgs& args, int thread, int threads, std::byte* scratch) {
+void AttentionBackwardKv(const AttentionArgs& args, int64_t* next_item, std::byte* scratch) {
   AttentionScratch s(scratch, args.head_dim);
-  int64_t number = 0;
+  int64_t number = 0, mine = TakeItem(next_item);
   for (int64_t o = 0; o < args.batch.count; ++o) {
     for (int64_t block = 0; block * kKvBlock < args.batch.spans[o].keys(); ++block) {
       for (int64_t h = 0; h < args.kv_heads; ++h) {
-        if (number++ % threads == thread) KeyBlockGradients(args, o, block, h, s);
+        if (number++ != mine) continue;
+        KeyBlockGradients(args, o, block, h, s);
+        mine = TakeItem(next_item);
       }
     }
   }

@@ -64,9 +64,9 @@ void CpuBackend::Attention(const Tensor& q, const KvView& kv, const SpanView& ba
                            const Tensor& out, const Tensor& lse) {
   const AttentionArgs args = MakeArgs(q, kv, batch, params, out, lse);
   RLVR_CHECK(kv.head_dim <= limits_.head_dim && scratch_ != nullptr, "a workspace for heads of ", kv.head_dim);
-  pool_.ParallelFor(pool_.threads(), [&](int64_t, int64_t, int thread) {
-    kernels_.attention(args, thread, pool_.threads(), Scratch(thread));
-  });
+  int64_t next = 0;
+  pool_.ParallelFor(pool_.threads(),
+                    [&](int64_t, int64_t, int thread) { kernels_.attention(args, &next, Scratch(thread)); });
 }
 
 void CpuBackend::AttentionBackward(const Tensor& q, const KvView& kv, const SpanView& batch,
@@ -84,9 +84,10 @@ void CpuBackend::AttentionBackward(const Tensor& q, const KvView& kv, const Span
   args.dk_row = keys.stride;
   args.dv = values.data;
   args.dv_row = values.stride;
+  int64_t next_query = 0, next_key = 0;
   pool_.ParallelFor(pool_.threads(), [&](int64_t, int64_t, int thread) {
-    kernels_.attention_backward_q(args, thread, pool_.threads(), Scratch(thread));
-    kernels_.attention_backward_kv(args, thread, pool_.threads(), Scratch(thread));
+    kernels_.attention_backward_q(args, &next_query, Scratch(thread));
+    kernels_.attention_backward_kv(args, &next_key, Scratch(thread));
   });
 }
 

@@ -57,7 +57,8 @@ void CpuBackend::RmsNormBackward(const Tensor& x, const Tensor& weight, double e
   const auto e = static_cast<float>(eps), offset = static_cast<float>(weight_offset);
   RLVR_CHECK(x.rows() == dy.rows() && x.rows() == dx.rows() && x.cols() == dy.cols() && x.cols() == dx.cols());
   if (dweight.defined()) {  // first, because dx may be dy
-    RLVR_CHECK(static_cast<size_t>(x.rows()) * sizeof(float) <= RowNumbersBytes(limits_), "norm of ", x.rows(), " rows");
+    RLVR_CHECK(static_cast<size_t>(x.rows()) * sizeof(float) <= RowNumbersBytes(limits_), "a norm of ", x.rows(),
+               " rows; the workspace is for ", limits_.max_rows, " tokens of ", limits_.heads, " heads");
     Split(x.rows(), x.size(),
           [&](int64_t begin, int64_t end) { kernels_.rms_scales(from, e, row_numbers_, begin, end); });
     const Floats dw = View(dweight);
@@ -193,9 +194,8 @@ void CpuBackend::AdamW(const AdamWParams& params, const Tensor& p, const Tensor&
   args.inverse_correction = static_cast<float>(1 / std::sqrt(1 - std::pow(params.beta2, step)));
   args.eps = static_cast<float>(params.eps);
   args.gradient_scale = static_cast<float>(params.gradient_scale);
-  Split((p.size() + 15) / 16, p.size(), [&](int64_t begin, int64_t end) {
-    kernels_.adamw(args, begin * 16, std::min(end * 16, p.size()));
-  });
+  Split((p.size() + 15) / 16, p.size(),
+        [&](int64_t begin, int64_t end) { kernels_.adamw(args, begin * 16, std::min(end * 16, p.size())); });
 }
 
 }  // namespace cpu

@@ -12,6 +12,7 @@ class CpuBackend : public Ops {
   explicit CpuBackend(ThreadPool& pool);
 
   const char* name() const override { return "cpu"; }
+  const char* isa() const override { return kernels_.name; }
   DType ActivationType() const override { return DType::kF32; }
   size_t WorkspaceBytes(const WorkspaceLimits& limits) const override;
   void SetWorkspace(const WorkspaceLimits& limits, std::byte* memory, size_t bytes) override;

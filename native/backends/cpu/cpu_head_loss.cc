@@ -1,9 +1,10 @@
 // HeadLoss: the token losses and dhidden, in one pass over the vocabulary.
 // With E = sum over v of p_v s_v W_v and s the softcap's slope, dlogprob/dhidden = (s_t W_t - E) / temperature, and the
-// loss's slope in the logprob is one number a row. So E grows chunk by chunk like the sum of a softmax, rescaled when the
-// maximum moves, while a chunk's logits are still in the cache; it is turned into the gradient when the row's logprob is
-// known. A weight is read once for its logit and once for E.
+// loss's slope in the logprob is one number a row. So E grows chunk by chunk like the sum of a softmax, rescaled when
+// the maximum moves, while a chunk's logits are still in the cache; it is turned into the gradient when the row's
+// logprob is known. Two products in all: each weight is used once for its logits and once for E.
 // Rows are split over threads: E of a row is one chain, and dhidden is where it grows.
+// A truncated distribution takes whole rows of logits, as many as fit; its gradient touches the kept tokens alone.
 #include <algorithm>
 #include <cmath>
 
@@ -23,8 +24,14 @@ class LossPass {
  public:
   LossPass(HeadPass& pass, const SamplingParams& sampling, double softcap, const HeadTargets& targets,
            const TokenLoss& loss, const HeadOutputs& out, const Tensor& dhidden)
-      : pass_(pass), sampling_(sampling), softcap_(softcap), targets_(targets), loss_(loss), out_(out),
-        dhidden_(View(dhidden)), tokens_(pass.Targets(targets.target)) {}
+      : pass_(pass),
+        sampling_(sampling),
+        softcap_(softcap),
+        targets_(targets),
+        loss_(loss),
+        out_(out),
+        dhidden_(View(dhidden)),
+        tokens_(pass.Targets(targets.target)) {}
 
   // Untruncated rows.
   void Run() {
@@ -186,7 +193,7 @@ class LossPass {
     }
   }
 
-  // The chunk's sums; its logits become exp(x - max so far) times the softcap's slope, and E is brought to that maximum.
+  // The chunk's sums; its logits become exp(x - max so far) times the softcap's slope; E is brought to that maximum.
   void AddChunk(int64_t row, int64_t c, int64_t slot, float* logits, int64_t width) {
     ChunkArgs args = pass_.Chunk(logits, width);
     args.entropy = out_.entropy.defined();

@@ -1,5 +1,6 @@
 // Linear layers, embeddings and LoRA: which product each is, and how its items are split over threads.
 #include <algorithm>
+#include <atomic>
 
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cpu/pack.h"
@@ -34,8 +35,15 @@ void CpuBackend::Multiply(Product product) {
   if (alone) return MultiplyHere(product, Scratch(0));
   PlanRows(product, pool_.threads());
   const int64_t blocks = (product.m + product.row_block - 1) / product.row_block;
-  pool_.ParallelFor(blocks * Panels(product.n), [&](int64_t begin, int64_t end, int thread) {
-    kernels_.product(product, begin, end, Scratch(thread));
+  const int64_t items = blocks * Panels(product.n);
+  // Groups of items are taken as threads come free: a core may be shared with other programs. Every group packs its
+  // rows again, so few rows, whose packing weighs more, make fewer groups.
+  const int64_t groups = std::min(items, int64_t{pool_.threads()} * (product.m <= kFewRows ? 2 : 4));
+  std::atomic<int64_t> next{0};
+  pool_.ParallelFor(std::min<int64_t>(pool_.threads(), groups), [&](int64_t, int64_t, int thread) {
+    for (int64_t g; (g = next.fetch_add(1, std::memory_order_relaxed)) < groups;) {
+      kernels_.product(product, items * g / groups, items * (g + 1) / groups, Scratch(thread));
+    }
   });
 }
 

@@ -53,10 +53,11 @@ HeadPass::HeadPass(CpuBackend& backend, const Tensor& hidden, const HeadParams& 
     : backend_(backend), hidden_(View(hidden)), weight_(head.weight), softcap_(static_cast<float>(head.softcap)) {
   RLVR_CHECK(backend.head_memory_ != nullptr, "an op before SetWorkspace()");
   const WorkspaceLimits& limits = backend.limits_;
-  RLVR_CHECK(hidden.cols() == head.weight.in && head.weight.out <= limits.vocab && hidden.rows() <= limits.max_head_rows &&
-                 hidden.cols() <= limits.dim,
-             "a head [", head.weight.out, ", ", head.weight.in, "] on ", hidden.rows(), " x ", hidden.cols(),
-             "; the workspace is for ", limits.vocab, " tokens, width ", limits.dim, " and ", limits.max_head_rows, " rows");
+  const int64_t vocabulary = head.weight.out, width = head.weight.in, rows = hidden.rows();
+  RLVR_CHECK(
+      hidden.cols() == width && vocabulary <= limits.vocab && width <= limits.dim && rows <= limits.max_head_rows,
+      "a head [", vocabulary, ", ", width, "] on ", rows, " x ", hidden.cols(), "; the workspace is for ", limits.vocab,
+      " tokens, width ", limits.dim, " and ", limits.max_head_rows, " rows");
   inverse_temperature_ = sampling.greedy() ? 1.0 : 1.0 / sampling.temperature;
   truncates_ = sampling.truncates() && !sampling.greedy();
   const Cut cut(limits, backend.pool_.threads());
@@ -197,12 +198,10 @@ Support FindSupport(const HeadPass& pass, const SamplingParams& sampling, const 
   const int64_t top_k = sampling.top_k > 0 ? std::min(sampling.top_k, vocab) : vocab;
   if (top_k < vocab) {
     int64_t seen = 0;
-    for (last = 0; (seen += counts[last]) < top_k; ++last) {
-    }
+    for (last = 0; (seen += counts[last]) < top_k; ++last) {}
   } else if (sampling.top_p < 1) {
     double seen = 0;
-    for (last = 0; last < kBins - 1 && (seen += mass[last]) < sampling.top_p * sums.sum; ++last) {
-    }
+    for (last = 0; last < kBins - 1 && (seen += mass[last]) < sampling.top_p * sums.sum; ++last) {}
     last = std::min(last + 1, kBins - 1);
   }
   if (sampling.min_p > 0) {

@@ -24,17 +24,17 @@ struct Floats {
 // The right-hand side [inner, n] of a product.
 struct Factor {
   enum class Kind : uint8_t { kPacked, kPackedTransposed, kPlain } kind = Kind::kPlain;
-  DType dtype = DType::kF32;            // packed
-  const std::byte* packed = nullptr;    // packed: B = W^T; transposed: B = W
-  int64_t in = 0;                       // packed: columns of W
-  const float* plain = nullptr;         // plain: B[k, j] = plain[k * stride + j]
+  DType dtype = DType::kF32;          // packed
+  const std::byte* packed = nullptr;  // packed: B = W^T; transposed: B = W
+  int64_t in = 0;                     // packed: columns of W
+  const float* plain = nullptr;       // plain: B[k, j] = plain[k * stride + j]
   int64_t stride = 0;
 };
 
 // y[m, j] (+)= sum over k in order of x_scale * X[m, k] * B[k, j], then + bias[j].
 struct Product {
   const float* x = nullptr;
-  int64_t x_row = 0;    // X[m, k] = x[m * x_row + k * x_inner]
+  int64_t x_row = 0;  // X[m, k] = x[m * x_row + k * x_inner]
   int64_t x_inner = 1;
   float x_scale = 1;
   int64_t m = 0, n = 0, inner = 0;
@@ -43,13 +43,13 @@ struct Product {
   int64_t y_row = 0;
   bool accumulate = false;  // the sum continues from y
   const float* bias = nullptr;
-  int64_t row_block = 0;    // rows of an item; items run over row blocks, and within one over panels of 32 columns
+  int64_t row_block = 0;  // rows of an item; items run over row blocks, and within one over panels of 32 columns
 };
 
 // Bytes of scratch that a kernel may use on each thread.
-constexpr int64_t kFewRows = 12;               // so many are one item, and their unpacked weights are used once
-constexpr int64_t kInnerBlock = 1024;         // the inner dimension is cut here: a panel of F32 takes 128 KiB
-constexpr int64_t kPackedRows = 128 * 1024;   // floats of packed X, 512 KiB: with the panel it fits an L2 of 1 MiB
+constexpr int64_t kFewRows = 24;             // so many are one item, so that a weight may be unpacked once for all
+constexpr int64_t kInnerBlock = 1024;        // the inner dimension is cut here: a panel of F32 takes 128 KiB
+constexpr int64_t kPackedRows = 128 * 1024;  // floats of packed X, 512 KiB: with the panel it fits an L2 of 1 MiB
 constexpr size_t kProductScratch = (kPackedRows + 12 * kInnerBlock + kInnerBlock * 32 + 64 * 32) * sizeof(float);
 
 constexpr int kMaxDepth = 256;  // spans from a root to a leaf
@@ -82,10 +82,10 @@ struct AttentionArgs {
 constexpr int64_t kHeadChunk = 512;
 
 struct ChunkSum {
-  float max = 0;         // of the chunk's logits
-  float sum = 0;         // of exp(x - max)
-  float weighted = 0;    // of exp(x - max) * (x - max)
-  int32_t argmax = 0;    // the first that has it, when asked
+  float max = 0;       // of the chunk's logits
+  float sum = 0;       // of exp(x - max)
+  float weighted = 0;  // of exp(x - max) * (x - max)
+  int32_t argmax = 0;  // the first that has it, when asked
 };
 
 // Softcap and temperature on a run of logits in place, then their ChunkSum.
@@ -103,10 +103,10 @@ struct AdamWArgs {
   const float* g = nullptr;
   float* m = nullptr;
   float* v = nullptr;
-  float decay = 1;           // 1 - lr * weight_decay
+  float decay = 1;  // 1 - lr * weight_decay
   float beta1 = 0, beta2 = 0;
-  float rest1 = 0, rest2 = 0;  // 1 - beta, rounded once from double
-  float step_size = 0;       // lr / (1 - beta1^t)
+  float rest1 = 0, rest2 = 0;    // 1 - beta, rounded once from double
+  float step_size = 0;           // lr / (1 - beta1^t)
   float inverse_correction = 1;  // 1 / sqrt(1 - beta2^t)
   float eps = 0;
   float gradient_scale = 1;
@@ -137,9 +137,10 @@ struct Kernels {
 
   // Bytes of scratch a thread needs for these head sizes.
   size_t (*attention_scratch)(int64_t head_dim);
-  void (*attention)(const AttentionArgs&, int thread, int threads, std::byte* scratch);
-  void (*attention_backward_q)(const AttentionArgs&, int thread, int threads, std::byte* scratch);
-  void (*attention_backward_kv)(const AttentionArgs&, int thread, int threads, std::byte* scratch);
+  // Each of the threads calls these with the same counter, which starts at 0 and gives out the items.
+  void (*attention)(const AttentionArgs&, int64_t* next_item, std::byte* scratch);
+  void (*attention_backward_q)(const AttentionArgs&, int64_t* next_item, std::byte* scratch);
+  void (*attention_backward_kv)(const AttentionArgs&, int64_t* next_item, std::byte* scratch);
 
   ChunkSum (*head_sum)(const ChunkArgs&);  // also applies softcap and temperature in place
   // x[i] <- exp(x[i] - max) * factor, times the softcap's derivative: what a logit's gradient is proportional to.

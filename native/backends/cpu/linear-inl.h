@@ -4,25 +4,25 @@
 // 1  a register tile of kTileRows rows x 32 columns over panels of B [inner][32]; X packed [inner][rows] once a row
 //    block, because rows that lie a multiple of 4 KiB apart would evict each other from the L1
 // 2  quantised panels are unpacked once a row block to a tile in the L2, and the F32 kernel runs on it
-// 3  at most kDirectRows rows (decoding): unpacked in registers, no tile; 5 to 12 rows of Q4_1 took 25 to 30 % less
-//    time so than by way 4 on AVX-512
-// 4  up to kFewRows rows: tiles of kSmallInner inputs, which stay in the L1
+// 3  at most kDirectTiles tiles of kDirectRows rows (decoding): unpacked in registers, no tile of weights. 5 to 12 rows
+//    of Q4_1 take 25 to 30 % less time so than by way 2 on AVX-512; of two tiles, the second finds the panel in the L1
+// 4  cutting the inner dimension at 128 to keep unpacked panels in the L1 was slower than way 2 at every row count
 namespace rlvr {
 namespace RLVR_ISA_NAMESPACE {
 namespace {
 
 using cpu::Factor;
-using cpu::kFewRows;
 using cpu::kInnerBlock;
 using cpu::kPackedRows;
 using cpu::Product;
 
 #if defined(RLVR_ISA_AVX512)
-constexpr int64_t kDirectRows = 12;   // 24 accumulators; the scales become memory operands
+constexpr int64_t kDirectRows = 12;  // 24 accumulators; the scales become memory operands
+constexpr int64_t kDirectTiles = 2;
 #else
-constexpr int64_t kDirectRows = 4;    // with more, 16 registers spill, and the unpacked panel in the L1 is cheaper
+constexpr int64_t kDirectRows = 4;  // with more, 16 registers spill, and way 2 is faster
+constexpr int64_t kDirectTiles = 1;
 #endif
-constexpr int64_t kSmallInner = 128;  // 16 KiB of tile: half of an L1
 
 // y[i][0..NV*16) (+)= sum over k of x[k * xs + i] * b[k * bs ..]
 template <int MR, int NV>
@@ -73,41 +73,46 @@ void TileRows(const float* x, int64_t xs, const float* b, int64_t bs, int64_t in
 
 using TileFunction = void (*)(const float*, int64_t, const float*, int64_t, int64_t, bool, float*, int64_t, int64_t);
 #if defined(RLVR_ISA_AVX512)
-constexpr TileFunction kTiles[kTileRows] = {TileRows<1>, TileRows<2>, TileRows<3>, TileRows<4>,  TileRows<5>,  TileRows<6>,
-                                            TileRows<7>, TileRows<8>, TileRows<9>, TileRows<10>, TileRows<11>, TileRows<12>};
+constexpr TileFunction kTiles[kTileRows] = {TileRows<1>, TileRows<2>,  TileRows<3>,  TileRows<4>,
+                                            TileRows<5>, TileRows<6>,  TileRows<7>,  TileRows<8>,
+                                            TileRows<9>, TileRows<10>, TileRows<11>, TileRows<12>};
 #elif defined(RLVR_ISA_AVX2)
-constexpr TileFunction kTiles[kTileRows] = {TileRows<1>, TileRows<2>, TileRows<3>, TileRows<4>, TileRows<5>, TileRows<6>};
+constexpr TileFunction kTiles[kTileRows] = {TileRows<1>, TileRows<2>, TileRows<3>,
+                                            TileRows<4>, TileRows<5>, TileRows<6>};
 #else
 constexpr TileFunction kTiles[kTileRows] = {TileRows<1>, TileRows<2>};
 #endif
 
-// Rows [first, first + rows) and inputs [k0, k0 + count) of X as tiles [count][tile rows]; the last tile is narrower.
+// Rows [first, first + rows) and inputs [k0, k0 + count) of X as one tile [count][width]; rows up to width are zero.
+// May write up to 15 elements past its end.
+inline void PackTileOfRows(const Product& g, int64_t first, int64_t rows, int64_t width, int64_t k0, int64_t count,
+                           float* to) {
+  const float* from = g.x + first * g.x_row + k0 * g.x_inner;
+  const V scale = Set1(g.x_scale);
+  int64_t k = 0;
+  // Stores of 16 lanes run over into the next inputs' places, which are written after them.
+  if (g.x_inner == 1 && width > 1) {
+    for (; k + 16 <= count; k += 16) {
+      V block[16];
+      for (int64_t i = 0; i < 16; ++i) block[i] = i < rows ? Mul(Load(from + i * g.x_row + k), scale) : Zero();
+      Transpose16(block);
+      for (int64_t i = 0; i < 16; ++i) Store(to + (k + i) * width, block[i]);
+    }
+  } else if (g.x_row == 1 && width == rows) {  // columns of a matrix: an input's rows lie together
+    for (; k + 16 < count; ++k) Store(to + k * width, Mul(LoadN(from + k * g.x_inner, width), scale));
+  }
+  for (; k < count; ++k) {
+    for (int64_t i = 0; i < width; ++i) {
+      to[k * width + i] = i < rows ? g.x_scale * from[i * g.x_row + k * g.x_inner] : 0.0f;
+    }
+  }
+}
+
+// The same as tiles of kTileRows; the last one is narrower.
 inline void PackRows(const Product& g, int64_t first, int64_t rows, int64_t k0, int64_t count, float* to) {
   for (int64_t r = 0; r < rows; r += kTileRows) {
     const int64_t width = Smaller(kTileRows, rows - r);
-    const float* from = g.x + (first + r) * g.x_row + k0 * g.x_inner;
-    int64_t k = 0;
-    if (g.x_inner == 1 && width > 1) {
-      for (; k + 16 <= count; k += 16) {
-        V block[16];
-        for (int64_t i = 0; i < 16; ++i) {
-          block[i] = i < width ? Mul(Load(from + i * g.x_row + k), Set1(g.x_scale)) : Zero();
-        }
-        Transpose16(block);
-        // A store of 16 lanes runs over into the next input's place, which is written after it.
-        for (int64_t i = 0; i < 15; ++i) Store(to + (k + i) * width, block[i]);
-        StoreN(to + (k + 15) * width, block[15], width);
-      }
-    }
-    if (g.x_row == 1) {  // columns of a matrix: an input's rows lie together
-      for (; k + 16 < count; ++k) {
-        const float* x = from + k * g.x_inner;
-        Store(to + k * width, Mul(LoadN(x, width), Set1(g.x_scale)));  // runs over, as above
-      }
-    }
-    for (; k < count; ++k) {
-      for (int64_t i = 0; i < width; ++i) to[k * width + i] = g.x_scale * from[i * g.x_row + k * g.x_inner];
-    }
+    PackTileOfRows(g, first + r, width, width, k0, count, to);
     to += count * width;
   }
 }
@@ -157,9 +162,10 @@ inline void AddBias(const Product& g, int64_t first, int64_t rows, int64_t p) {
   }
 }
 
-// Few rows of a packed weight: every vector of weights is unpacked to registers and used for all rows at once.
+// Rows [first, first + rows) of few rows: every vector of weights is unpacked to registers and used for all at once.
+// x: [inner][MR].
 template <int MR, DType T>
-void DirectPanel(const Product& g, const float* x, int64_t p) {
+void DirectPanel(const Product& g, const float* x, int64_t first, int64_t rows, int64_t p) {
   const std::byte* panel = g.b.packed + static_cast<size_t>(p) * cpu::PanelBytes(FormatOf(T), g.b.in);
   Reader<T> reader;
   V acc[MR][2];
@@ -180,51 +186,54 @@ void DirectPanel(const Product& g, const float* x, int64_t p) {
       }
     }
   }
-  const int64_t cols = Smaller(kPanel, g.n - p * kPanel), rows = Smaller(MR, g.m);
+  const int64_t cols = Smaller(kPanel, g.n - p * kPanel);
 #pragma GCC unroll 12
   for (int i = 0; i < MR; ++i) {
     if (i >= rows) break;
-    float* y = g.y + i * g.y_row + p * kPanel;
+    float* y = g.y + (first + i) * g.y_row + p * kPanel;
     StoreN(y, acc[i][0], cols);
     if (cols > 16) StoreN(y + 16, acc[i][1], cols - 16);
   }
-  AddBias(g, 0, rows, p);
+  AddBias(g, first, rows, p);
 }
 
-template <int MR>
-void DirectPanels(const Product& g, const float* x, int64_t begin, int64_t end) {
+// Rows of a direct tile: a kernel for each row count would not pay for its code, so some are filled up with zeros.
+inline int64_t DirectWidth(int64_t rows) { return rows <= 4 ? rows : rows <= 6 ? 6 : rows <= 9 ? Larger(8, rows) : 12; }
+
+inline void DirectTile(const Product& g, const float* x, int64_t first, int64_t rows, int64_t p) {
   WithType(g.b.dtype, [=, &g]<DType T>() {
-    for (int64_t p = begin; p < end; ++p) DirectPanel<MR, T>(g, x, p);
+    switch (DirectWidth(rows)) {
+      case 1: return DirectPanel<1, T>(g, x, first, rows, p);
+      case 2: return DirectPanel<2, T>(g, x, first, rows, p);
+      case 3: return DirectPanel<3, T>(g, x, first, rows, p);
+      case 4: return DirectPanel<4, T>(g, x, first, rows, p);
+      default: break;
+    }
+    if constexpr (kDirectRows > 4) {
+      switch (DirectWidth(rows)) {
+        case 6: return DirectPanel<6, T>(g, x, first, rows, p);
+        case 8: return DirectPanel<8, T>(g, x, first, rows, p);
+        case 9: return DirectPanel<9, T>(g, x, first, rows, p);
+        default: return DirectPanel<12, T>(g, x, first, rows, p);
+      }
+    }
   });
 }
 
-// x[k][rows], with rows of zeros up to MR: a kernel for each row count would not pay for its code.
-template <int MR>
-void DirectRows(const Product& g, int64_t begin, int64_t end, float* packed) {
+inline void DirectProduct(const Product& g, int64_t begin, int64_t end, float* packed) {
+  const int64_t tiles = DivideUp(g.m, kDirectRows), rows = DivideUp(g.m, tiles);
   const float* x = g.x;
-  if (MR > 1 || g.x_inner != 1 || g.x_scale != 1) {
-    for (int64_t i = 0; i < MR; ++i) {
-      const float* from = g.x + (i < g.m ? i * g.x_row : 0);
-      const float scale = i < g.m ? g.x_scale : 0.0f;
-      for (int64_t k = 0; k < g.inner; ++k) packed[k * MR + i] = scale * from[k * g.x_inner];
+  if (g.m > 1 || g.x_inner != 1 || g.x_scale != 1) {
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t count = Smaller(rows, g.m - t * rows);
+      PackTileOfRows(g, t * rows, count, DirectWidth(count), 0, g.inner, packed + t * kDirectRows * g.inner);
     }
     x = packed;
   }
-  DirectPanels<MR>(g, x, begin, end);
-}
-
-inline void DirectProduct(const Product& g, int64_t begin, int64_t end, float* packed) {
-  switch (g.m) {
-    case 1: return DirectRows<1>(g, begin, end, packed);
-    case 2: return DirectRows<2>(g, begin, end, packed);
-    case 3: return DirectRows<3>(g, begin, end, packed);
-    case 4: return DirectRows<4>(g, begin, end, packed);
-    default: break;
-  }
-  if constexpr (kDirectRows > 4) {
-    if (g.m <= 6) return DirectRows<6>(g, begin, end, packed);
-    if (g.m <= 9) return DirectRows<9>(g, begin, end, packed);
-    return DirectRows<12>(g, begin, end, packed);
+  for (int64_t p = begin; p < end; ++p) {
+    for (int64_t t = 0; t < tiles; ++t) {
+      DirectTile(g, x + t * kDirectRows * g.inner, t * rows, Smaller(rows, g.m - t * rows), p);
+    }
   }
 }
 
@@ -233,13 +242,13 @@ void RunProduct(const Product& g, int64_t begin, int64_t end, std::byte* scratch
   float* tile = packed + kPackedRows + 12 * kInnerBlock;
   const Format f = FormatOf(g.b.dtype);
   const bool unpacks = g.b.kind == Factor::Kind::kPacked && (f.quantised || f.element == 2);
-  if (unpacks && !g.accumulate && g.m <= kDirectRows && g.inner * kDirectRows <= kPackedRows) {
+  if (unpacks && !g.accumulate && g.m <= kDirectTiles * kDirectRows && g.row_block == g.m &&
+      g.inner * kDirectTiles * kDirectRows <= kPackedRows) {
     return DirectProduct(g, begin, end, packed);
   }
   const int64_t panels = DivideUp(g.n, kPanel);
   // An even cut of the inner dimension in multiples of 32.
-  const int64_t limit = g.m <= kFewRows && unpacks ? kSmallInner : kInnerBlock;
-  const int64_t cuts = Larger(1, DivideUp(g.inner, limit));
+  const int64_t cuts = Larger(1, DivideUp(g.inner, kInnerBlock));
   const int64_t inner_block = Larger(kBlock, DivideUp(DivideUp(g.inner, cuts), kBlock) * kBlock);
   for (int64_t item = begin; item < end;) {
     const int64_t first = item / panels * g.row_block, rows = Smaller(g.row_block, g.m - first);

@@ -22,9 +22,9 @@ uint32_t Bits32(const uint8_t* p) {
 
 // 32 consecutive inputs of one output row.
 struct RowBlock {
-  uint8_t value[32];              // the unsigned quantum, or the bits of an int8
+  uint8_t value[32];                // the unsigned quantum, or the bits of an int8
   uint16_t scale16 = 0, min16 = 0;  // F16 bits, where the format stores them
-  float scale[2] = {0, 0};        // F32 products of the K formats, the second for Q6_K
+  float scale[2] = {0, 0};          // F32 products of the K formats, the second for Q6_K
   float min = 0;
 };
 

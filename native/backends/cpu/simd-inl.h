@@ -7,15 +7,15 @@ namespace {
 
 #if defined(RLVR_ISA_AVX512)
 #include "backends/cpu/simd_avx512-inl.h"
-constexpr int kTileRows = 12;       // 12 x 2 accumulators, 2 of weights, a broadcast: 27 of 32 registers
+constexpr int kTileRows = 12;  // 12 x 2 accumulators, 2 of weights, a broadcast: 27 of 32 registers
 constexpr int kTileVectors = 2;
 #elif defined(RLVR_ISA_AVX2)
 #include "backends/cpu/simd_avx2-inl.h"
-constexpr int kTileRows = 6;        // 6 x 1 vectors of two ymm: 12 accumulators, 2 of weights, a broadcast of 16
+constexpr int kTileRows = 6;  // 6 x 1 vectors of two ymm: 12 accumulators, 2 of weights, a broadcast of 16
 constexpr int kTileVectors = 1;
 #else
 #include "backends/cpu/simd_baseline-inl.h"
-constexpr int kTileRows = 2;        // 2 x 1 vectors of four xmm
+constexpr int kTileRows = 2;  // 2 x 1 vectors of four xmm
 constexpr int kTileVectors = 1;
 #endif
 

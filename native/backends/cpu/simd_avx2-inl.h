@@ -20,7 +20,9 @@ inline __m256i Below(int64_t n, int first) {
   const int limit = n > 16 ? 16 : n < 0 ? 0 : static_cast<int>(n);
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(limit), LaneIds(first));
 }
-inline V LoadN(const float* p, int64_t n) { return {_mm256_maskload_ps(p, Below(n, 0)), _mm256_maskload_ps(p + 8, Below(n, 8))}; }
+inline V LoadN(const float* p, int64_t n) {
+  return {_mm256_maskload_ps(p, Below(n, 0)), _mm256_maskload_ps(p + 8, Below(n, 8))};
+}
 inline void StoreN(float* p, V x, int64_t n) {
   _mm256_maskstore_ps(p, Below(n, 0), x.a);
   _mm256_maskstore_ps(p + 8, Below(n, 8), x.b);

@@ -7,7 +7,9 @@ inline V Zero() { return {_mm512_setzero_ps()}; }
 inline V Set1(float x) { return {_mm512_set1_ps(x)}; }
 inline V Load(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline void Store(float* p, V a) { _mm512_storeu_ps(p, a.v); }
-inline __mmask16 FirstLanes(int64_t n) { return static_cast<__mmask16>(n >= 16 ? 0xffffu : (1u << n) - 1u); }
+inline __mmask16 FirstLanes(int64_t n) {
+  return static_cast<__mmask16>(n >= 16 ? 0xffffu : n <= 0 ? 0u : (1u << n) - 1u);
+}
 inline V LoadN(const float* p, int64_t n) { return {_mm512_maskz_loadu_ps(FirstLanes(n), p)}; }
 inline void StoreN(float* p, V a, int64_t n) { _mm512_mask_storeu_ps(p, FirstLanes(n), a.v); }
 
@@ -33,7 +35,7 @@ inline V IfLess(V a, V b, V yes, V no) {
 inline V Abs(V a) { return {_mm512_abs_ps(a.v)}; }
 // Lanes [lo, hi) of a, `other` elsewhere.
 inline V KeepRange(V a, int64_t lo, int64_t hi, V other) {
-  const auto mask = static_cast<__mmask16>(FirstLanes(hi < 0 ? 0 : hi) & ~FirstLanes(lo < 0 ? 0 : lo));
+  const auto mask = static_cast<__mmask16>(FirstLanes(hi) & ~FirstLanes(lo));
   return {_mm512_mask_blend_ps(mask, other.v, a.v)};
 }
 

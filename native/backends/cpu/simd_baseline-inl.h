@@ -3,79 +3,100 @@
 typedef float Quad __attribute__((vector_size(16)));
 typedef int32_t QuadBits __attribute__((vector_size(16)));
 struct V {
-  Quad q[4];
+  Quad a, b, c, d;
 };
 
 template <typename F>
-inline V EachQuad(F f) {
-  return {{f(0), f(1), f(2), f(3)}};
+inline V Map(F f, V x) {
+  return {f(x.a), f(x.b), f(x.c), f(x.d)};
+}
+template <typename F>
+inline V Map(F f, V x, V y) {
+  return {f(x.a, y.a), f(x.b, y.b), f(x.c, y.c), f(x.d, y.d)};
+}
+inline Quad LoadQuad(const float* p) {
+  Quad r;
+  __builtin_memcpy(&r, p, sizeof r);
+  return r;
+}
+inline V Load(const float* p) { return {LoadQuad(p), LoadQuad(p + 4), LoadQuad(p + 8), LoadQuad(p + 12)}; }
+inline void StoreQuad(float* p, Quad x) { __builtin_memcpy(p, &x, sizeof x); }
+inline void Store(float* p, V x) {
+  StoreQuad(p, x.a);
+  StoreQuad(p + 4, x.b);
+  StoreQuad(p + 8, x.c);
+  StoreQuad(p + 12, x.d);
 }
 // Lane by lane, for what has no vector form.
 template <typename F>
 inline V Each(F f) {
-  V r;
-  for (int i = 0; i < 16; ++i) r.q[i / 4][i % 4] = f(i);
-  return r;
+  float lanes[16];
+  for (int i = 0; i < 16; ++i) lanes[i] = f(i);
+  return Load(lanes);
 }
 inline V Set1(float x) {
   const Quad v = {x, x, x, x};
-  return {{v, v, v, v}};
+  return {v, v, v, v};
 }
 inline V Zero() { return Set1(0.0f); }
-inline V Load(const float* p) {
-  V r;
-  __builtin_memcpy(&r, p, sizeof r);
-  return r;
-}
-inline void Store(float* p, const V& a) { __builtin_memcpy(p, &a, sizeof a); }
 inline V LoadN(const float* p, int64_t n) {
   if (n >= 16) return Load(p);
-  V r = Zero();
-  if (n > 0) __builtin_memcpy(&r, p, static_cast<size_t>(n) * sizeof(float));
-  return r;
+  float lanes[16] = {};
+  for (int64_t i = 0; i < n; ++i) lanes[i] = p[i];
+  return Load(lanes);
 }
-inline void StoreN(float* p, const V& a, int64_t n) {
-  if (n >= 16) return Store(p, a);
-  if (n > 0) __builtin_memcpy(p, &a, static_cast<size_t>(n) * sizeof(float));
+inline void StoreN(float* p, V x, int64_t n) {
+  if (n >= 16) return Store(p, x);
+  float lanes[16];
+  Store(lanes, x);
+  for (int64_t i = 0; i < n; ++i) p[i] = lanes[i];
 }
 
-inline V Add(const V& a, const V& b) { return EachQuad([&](int i) { return a.q[i] + b.q[i]; }); }
-inline V Sub(const V& a, const V& b) { return EachQuad([&](int i) { return a.q[i] - b.q[i]; }); }
-inline V Mul(const V& a, const V& b) { return EachQuad([&](int i) { return a.q[i] * b.q[i]; }); }
-inline V Div(const V& a, const V& b) { return EachQuad([&](int i) { return a.q[i] / b.q[i]; }); }
-inline V Sqrt(const V& a) { return Each([&](int i) { return __builtin_sqrtf(a.q[i / 4][i % 4]); }); }
-inline V Fma(const V& a, const V& b, const V& c) { return EachQuad([&](int i) { return a.q[i] * b.q[i] + c.q[i]; }); }
+inline V Add(V x, V y) { return {x.a + y.a, x.b + y.b, x.c + y.c, x.d + y.d}; }
+inline V Sub(V x, V y) { return {x.a - y.a, x.b - y.b, x.c - y.c, x.d - y.d}; }
+inline V Mul(V x, V y) { return {x.a * y.a, x.b * y.b, x.c * y.c, x.d * y.d}; }
+inline V Div(V x, V y) { return {x.a / y.a, x.b / y.b, x.c / y.c, x.d / y.d}; }
+inline V Fma(V x, V y, V z) { return {x.a * y.a + z.a, x.b * y.b + z.b, x.c * y.c + z.c, x.d * y.d + z.d}; }
+inline V Sqrt(V x) {
+  float lanes[16];
+  Store(lanes, x);
+  return Each([&](int i) { return __builtin_sqrtf(lanes[i]); });
+}
 inline Quad Choose(QuadBits mask, Quad yes, Quad no) {
   return reinterpret_cast<Quad>((mask & reinterpret_cast<QuadBits>(yes)) | (~mask & reinterpret_cast<QuadBits>(no)));
 }
-// A NaN in b is returned, one in a is not.
-inline V Max(const V& a, const V& b) { return EachQuad([&](int i) { return Choose(a.q[i] > b.q[i], a.q[i], b.q[i]); }); }
-inline V Min(const V& a, const V& b) { return EachQuad([&](int i) { return Choose(a.q[i] < b.q[i], a.q[i], b.q[i]); }); }
-// Nearest, ties to even, for |a| < 2^22.
-inline V Round(const V& a) {
-  return EachQuad([&](int i) { return (a.q[i] + 12582912.0f) - 12582912.0f; });
+// A NaN in y is returned, one in x is not.
+inline Quad QuadMax(Quad p, Quad q) { return Choose(p > q, p, q); }
+inline V Max(V x, V y) { return Map(QuadMax, x, y); }
+inline V Min(V x, V y) {
+  return Map([](Quad p, Quad q) { return Choose(p < q, p, q); }, x, y);
 }
-// a * 2^n, n integral in [-126, 127]: n + 127 stands in the low bits of n + 127 + 1.5 * 2^23.
-inline V ScaleByPowerOfTwo(const V& a, const V& n) {
-  return EachQuad([&](int i) {
-    const QuadBits biased = reinterpret_cast<QuadBits>(n.q[i] + (12582912.0f + 127.0f));
-    return a.q[i] * reinterpret_cast<Quad>(biased << 23);
-  });
+// Nearest, ties to even, for |x| < 2^22.
+inline V Round(V x) {
+  return Map([](Quad p) { return (p + 12582912.0f) - 12582912.0f; }, x);
 }
-// a < b ? yes : no
-inline V IfLess(const V& a, const V& b, const V& yes, const V& no) {
-  return EachQuad([&](int i) { return Choose(a.q[i] < b.q[i], yes.q[i], no.q[i]); });
+// x * 2^n, n integral in [-126, 127]: n + 127 stands in the low bits of n + 127 + 1.5 * 2^23.
+inline V ScaleByPowerOfTwo(V x, V n) {
+  return Map(
+      [](Quad p, Quad q) {
+        return p * reinterpret_cast<Quad>(reinterpret_cast<QuadBits>(q + (12582912.0f + 127.0f)) << 23);
+      },
+      x, n);
 }
-inline V Abs(const V& a) {
-  return EachQuad([&](int i) { return reinterpret_cast<Quad>(reinterpret_cast<QuadBits>(a.q[i]) & 0x7fffffff); });
+// x < y ? yes : no
+inline V IfLess(V x, V y, V yes, V no) {
+  return {Choose(x.a < y.a, yes.a, no.a), Choose(x.b < y.b, yes.b, no.b), Choose(x.c < y.c, yes.c, no.c),
+          Choose(x.d < y.d, yes.d, no.d)};
 }
-// Lanes [lo, hi) of a, `other` elsewhere.
-inline V KeepRange(const V& a, int64_t lo, int64_t hi, const V& other) {
-  V r = a;
-  for (int i = 0; i < 16; ++i) {
-    if (i < lo || i >= hi) r.q[i / 4][i % 4] = other.q[i / 4][i % 4];
-  }
-  return r;
+inline V Abs(V x) {
+  return Map([](Quad p) { return reinterpret_cast<Quad>(reinterpret_cast<QuadBits>(p) & 0x7fffffff); }, x);
+}
+// Lanes [lo, hi) of x, `other` elsewhere.
+inline V KeepRange(V x, int64_t lo, int64_t hi, V other) {
+  float inside[16], outside[16];
+  Store(inside, x);
+  Store(outside, other);
+  return Each([&](int i) { return i >= lo && i < hi ? inside[i] : outside[i]; });
 }
 
 inline V LoadI8(const std::byte* p) {
@@ -113,18 +134,21 @@ inline void Nibbles(const std::byte* p, const NibbleTable& table, V& low, V& hig
   high = Each([&](int i) { return static_cast<float>((static_cast<int>(p[i]) >> 4) - table.centre); });
 }
 // Adds `value` to the lanes whose bit is set.
-inline V AddWhere(const V& a, uint32_t bits, const V& value) {
-  return Each([&](int i) { return a.q[i / 4][i % 4] + ((bits >> i) & 1u ? value.q[i / 4][i % 4] : 0.0f); });
+inline V AddWhere(V x, uint32_t bits, V value) {
+  float lanes[16], values[16];
+  Store(lanes, x);
+  Store(values, value);
+  return Each([&](int i) { return lanes[i] + ((bits >> i) & 1u ? values[i] : 0.0f); });
 }
 
-inline float ReduceAdd(const V& a) {
-  const Quad quarter = (a.q[0] + a.q[2]) + (a.q[1] + a.q[3]);
+inline float ReduceAdd(V x) {
+  const Quad quarter = (x.a + x.c) + (x.b + x.d);
   return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
-inline float ReduceMax(const V& a) {
-  float m = a.q[0][0];
-  for (int i = 1; i < 16; ++i) m = a.q[i / 4][i % 4] > m ? a.q[i / 4][i % 4] : m;
-  return m;
+inline float ReduceMax(V x) {
+  const Quad m = QuadMax(QuadMax(x.a, x.b), QuadMax(x.c, x.d));
+  const float low = m[0] > m[1] ? m[0] : m[1], high = m[2] > m[3] ? m[2] : m[3];
+  return low > high ? low : high;
 }
 
 // r[i] lane j <- r[j] lane i.

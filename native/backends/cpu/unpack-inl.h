@@ -19,9 +19,12 @@ struct Reader {
   const std::byte* planes = nullptr;
 
   static V Widen(const std::byte* p) {
-    if constexpr (T == DType::kBF16) return LoadBf16(p);
-    else if constexpr (kFormat.element == 2) return LoadF16(p);
-    else return Load(reinterpret_cast<const float*>(p));
+    if constexpr (T == DType::kBF16)
+      return LoadBf16(p);
+    else if constexpr (kFormat.element == 2)
+      return LoadF16(p);
+    else
+      return Load(reinterpret_cast<const float*>(p));
   }
 
   // The group that starts at input k, a multiple of kGroup.

@@ -20,9 +20,9 @@ constexpr int64_t kBlock = 32;
 
 struct Format {
   bool quantised = false;
-  size_t element = 4;    // bytes of a plain element, or of a scale
+  size_t element = 4;  // bytes of a plain element, or of a scale
   bool has_min = false;
-  int groups = 1;        // scales in a block: 2 for Q6_K, one each 16 inputs
+  int groups = 1;  // scales in a block: 2 for Q6_K, one each 16 inputs
   int planes = 0;
   bool int8 = false;
   int centre = 0;

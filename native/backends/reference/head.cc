@@ -12,13 +12,13 @@ namespace {
 
 // What one row's logits say under SamplingParams.
 struct Distribution {
-  double temperature;                // 1 when greedy
-  std::vector<int64_t> order;        // tokens that can be drawn, in the order of drawing
-  std::vector<bool> drawable;        // [V], whether it is in `order`
-  std::vector<double> probability;   // [V], zero outside the support
-  std::vector<double> log_prob;      // [V], outside the support that of the untruncated distribution
-  std::vector<double> untruncated;   // [V], probabilities before truncation
-  double entropy;                    // of `probability`
+  double temperature;               // 1 when greedy
+  std::vector<int64_t> order;       // tokens that can be drawn, in the order of drawing
+  std::vector<bool> drawable;       // [V], whether it is in `order`
+  std::vector<double> probability;  // [V], zero outside the support
+  std::vector<double> log_prob;     // [V], outside the support that of the untruncated distribution
+  std::vector<double> untruncated;  // [V], probabilities before truncation
+  double entropy;                   // of `probability`
 };
 
 double LogSumExp(const std::vector<double>& logits, const std::vector<int64_t>& tokens) {

@@ -41,16 +41,26 @@ class AdamWCase : public OpCase {
 };
 
 inline CaseList AdamWCases() {
-  return MakeCases<AdamWCase, AdamWSpec>("adamw", {
-      {.name = "one element", .rows = 1, .cols = 1, .params = {.learning_rate = 1e-2}},
-      {.name = "weight decay", .rows = 5, .cols = 37, .params = {.learning_rate = 1e-3, .weight_decay = 0.1}},
-      {.name = "clipped gradient", .rows = 16, .cols = 64, .params = {.learning_rate = 1e-3, .gradient_scale = 0.25}},
-      {.name = "step 1000, other betas", .rows = 3, .cols = 65,
-       .params = {.learning_rate = 1e-4, .beta1 = 0.8, .beta2 = 0.99, .step = 1000}},
-      {.name = "eps dominates", .rows = 3, .cols = 40, .params = {.learning_rate = 1e-2, .eps = 1e-3},
-       .gradient = 1e-4},
-      {.name = "empty", .rows = 0, .cols = 8, .params = {.learning_rate = 1e-2}},
-  });
+  return MakeCases<AdamWCase, AdamWSpec>(
+      "adamw",
+      {
+          {.name = "one element", .rows = 1, .cols = 1, .params = {.learning_rate = 1e-2}},
+          {.name = "weight decay", .rows = 5, .cols = 37, .params = {.learning_rate = 1e-3, .weight_decay = 0.1}},
+          {.name = "clipped gradient",
+           .rows = 16,
+           .cols = 64,
+           .params = {.learning_rate = 1e-3, .gradient_scale = 0.25}},
+          {.name = "step 1000, other betas",
+           .rows = 3,
+           .cols = 65,
+           .params = {.learning_rate = 1e-4, .beta1 = 0.8, .beta2 = 0.99, .step = 1000}},
+          {.name = "eps dominates",
+           .rows = 3,
+           .cols = 40,
+           .params = {.learning_rate = 1e-2, .eps = 1e-3},
+           .gradient = 1e-4},
+          {.name = "empty", .rows = 0, .cols = 8, .params = {.learning_rate = 1e-2}},
+      });
 }
 
 }  // namespace rlvr::test

@@ -15,11 +15,16 @@
 namespace rlvr::test {
 
 inline std::vector<std::pair<std::string, CaseList>> AllCases() {
-  return {{"rms_norm", RmsNormCases()},       {"linear", LinearCases()},
-          {"transpose", TransposeCases()},    {"lora", LoraCases()},
-          {"rope", RopeCases()},              {"gated_activation", GatedActivationCases()},
-          {"embed", EmbedCases()},            {"elementwise", ElementwiseCases()},
-          {"adamw", AdamWCases()},            {"attention", AttentionCases()},
+  return {{"rms_norm", RmsNormCases()},
+          {"linear", LinearCases()},
+          {"transpose", TransposeCases()},
+          {"lora", LoraCases()},
+          {"rope", RopeCases()},
+          {"gated_activation", GatedActivationCases()},
+          {"embed", EmbedCases()},
+          {"elementwise", ElementwiseCases()},
+          {"adamw", AdamWCases()},
+          {"attention", AttentionCases()},
           {"head", HeadCases()}};
 }
 

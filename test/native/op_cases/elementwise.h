@@ -40,12 +40,13 @@ class ElementwiseCase : public OpCase {
 };
 
 inline CaseList ElementwiseCases() {
-  return MakeCases<ElementwiseCase, ElementwiseSpec>("elementwise", {
-      {.name = "one row", .rows = 1, .cols = 48, .gathered = 3},
-      {.name = "nothing gathered", .rows = 4, .cols = 48, .gathered = 0},
-      {.name = "odd width", .rows = 7, .cols = 37, .gathered = 5},
-      {.name = "strides", .rows = 9, .cols = 33, .gathered = 12, .pad_x = 5, .pad_y = 9},
-  });
+  return MakeCases<ElementwiseCase, ElementwiseSpec>(
+      "elementwise", {
+                         {.name = "one row", .rows = 1, .cols = 48, .gathered = 3},
+                         {.name = "nothing gathered", .rows = 4, .cols = 48, .gathered = 0},
+                         {.name = "odd width", .rows = 7, .cols = 37, .gathered = 5},
+                         {.name = "strides", .rows = 9, .cols = 33, .gathered = 12, .pad_x = 5, .pad_y = 9},
+                     });
 }
 
 }  // namespace rlvr::test

@@ -51,18 +51,24 @@ class GatedActivationCase : public OpCase {
 };
 
 inline CaseList GatedActivationCases() {
-  return MakeCases<GatedActivationCase, GatedActivationSpec>("gated_activation", {
-      {.name = "silu, one row", .rows = 1, .width = 48, .act = Activation::kSilu},
-      {.name = "gelu, one row", .rows = 1, .width = 48, .act = Activation::kGeluTanh},
-      {.name = "no rows", .rows = 0, .width = 48, .act = Activation::kSilu},
-      {.name = "silu, fused, odd width", .rows = 7, .width = 37, .act = Activation::kSilu, .fused = true},
-      {.name = "gelu, fused, in place", .rows = 5, .width = 53, .act = Activation::kGeluTanh, .fused = true,
-       .in_place = true},
-      {.name = "silu, in place", .rows = 5, .width = 32, .act = Activation::kSilu, .in_place = true},
-      {.name = "silu, saturated", .rows = 4, .width = 40, .act = Activation::kSilu, .scale = 100},
-      {.name = "gelu, saturated", .rows = 4, .width = 40, .act = Activation::kGeluTanh, .scale = 100},
-      {.name = "gelu, near zero", .rows = 4, .width = 40, .act = Activation::kGeluTanh, .scale = 1e-3},
-  });
+  return MakeCases<GatedActivationCase, GatedActivationSpec>(
+      "gated_activation",
+      {
+          {.name = "silu, one row", .rows = 1, .width = 48, .act = Activation::kSilu},
+          {.name = "gelu, one row", .rows = 1, .width = 48, .act = Activation::kGeluTanh},
+          {.name = "no rows", .rows = 0, .width = 48, .act = Activation::kSilu},
+          {.name = "silu, fused, odd width", .rows = 7, .width = 37, .act = Activation::kSilu, .fused = true},
+          {.name = "gelu, fused, in place",
+           .rows = 5,
+           .width = 53,
+           .act = Activation::kGeluTanh,
+           .fused = true,
+           .in_place = true},
+          {.name = "silu, in place", .rows = 5, .width = 32, .act = Activation::kSilu, .in_place = true},
+          {.name = "silu, saturated", .rows = 4, .width = 40, .act = Activation::kSilu, .scale = 100},
+          {.name = "gelu, saturated", .rows = 4, .width = 40, .act = Activation::kGeluTanh, .scale = 100},
+          {.name = "gelu, near zero", .rows = 4, .width = 40, .act = Activation::kGeluTanh, .scale = 1e-3},
+      });
 }
 
 }  // namespace rlvr::test

@@ -71,8 +71,14 @@ inline CaseList LinearCases() {
     const int64_t in = Info(dtype).block == 256 ? 512 : 96;
     specs.push_back({.name = type + ", one row", .rows = 1, .in = in, .out = 31, .dtype = dtype});
     specs.push_back({.name = type + ", 4 rows", .rows = 4, .in = in, .out = 64, .dtype = dtype, .bias = true});
-    specs.push_back({.name = type + ", 35 rows, row order, strides", .rows = 35, .in = in, .out = 47, .dtype = dtype,
-                     .accumulate = true, .shuffled = true, .pad = 3});
+    specs.push_back({.name = type + ", 35 rows, row order, strides",
+                     .rows = 35,
+                     .in = in,
+                     .out = 47,
+                     .dtype = dtype,
+                     .accumulate = true,
+                     .shuffled = true,
+                     .pad = 3});
   }
   return MakeCases<LinearCase>("linear", specs);
 }
@@ -98,12 +104,12 @@ class TransposeCase : public OpCase {
 
 inline CaseList TransposeCases() {
   return MakeCases<TransposeCase, TransposeSpec>("transpose", {
-      {.name = "one element", .rows = 1, .cols = 1},
-      {.name = "odd sizes", .rows = 37, .cols = 19},
-      {.name = "rank 16", .rows = 16, .cols = 576},
-      {.name = "strides", .rows = 33, .cols = 65, .pad = 7},
-      {.name = "empty", .rows = 0, .cols = 8},
-  });
+                                                                  {.name = "one element", .rows = 1, .cols = 1},
+                                                                  {.name = "odd sizes", .rows = 37, .cols = 19},
+                                                                  {.name = "rank 16", .rows = 16, .cols = 576},
+                                                                  {.name = "strides", .rows = 33, .cols = 65, .pad = 7},
+                                                                  {.name = "empty", .rows = 0, .cols = 8},
+                                                              });
 }
 
 }  // namespace rlvr::test

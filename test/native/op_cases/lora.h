@@ -54,15 +54,16 @@ class LoraCase : public OpCase {
 };
 
 inline CaseList LoraCases() {
-  return MakeCases<LoraCase, LoraSpec>("lora", {
-      {.name = "one row", .rows = 1, .in = 64, .out = 48, .rank = 16},
-      {.name = "no rows", .rows = 0, .in = 64, .out = 48, .rank = 8},
-      {.name = "rank 1", .rows = 5, .in = 40, .out = 24, .rank = 1, .scale = 0.5},
-      {.name = "odd sizes", .rows = 7, .in = 37, .out = 53, .rank = 5, .scale = 1},
-      {.name = "without an input gradient", .rows = 6, .in = 64, .out = 32, .rank = 8, .input_grad = false},
-      {.name = "columns of wider matrices", .rows = 9, .in = 96, .out = 33, .rank = 16, .pad = 5},
-      {.name = "many rows", .rows = 131, .in = 160, .out = 72, .rank = 32},
-  });
+  return MakeCases<LoraCase, LoraSpec>(
+      "lora", {
+                  {.name = "one row", .rows = 1, .in = 64, .out = 48, .rank = 16},
+                  {.name = "no rows", .rows = 0, .in = 64, .out = 48, .rank = 8},
+                  {.name = "rank 1", .rows = 5, .in = 40, .out = 24, .rank = 1, .scale = 0.5},
+                  {.name = "odd sizes", .rows = 7, .in = 37, .out = 53, .rank = 5, .scale = 1},
+                  {.name = "without an input gradient", .rows = 6, .in = 64, .out = 32, .rank = 8, .input_grad = false},
+                  {.name = "columns of wider matrices", .rows = 9, .in = 96, .out = 33, .rank = 16, .pad = 5},
+                  {.name = "many rows", .rows = 131, .in = 160, .out = 72, .rank = 32},
+              });
 }
 
 }  // namespace rlvr::test

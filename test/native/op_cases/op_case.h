@@ -184,7 +184,8 @@ class OpCase {
 class CaseWeight {
  public:
   CaseWeight(DType activation, DType dtype, const Tensor& values, bool shuffled)
-      : dtype_(dtype == DType::kF32 && activation == DType::kF64 ? DType::kF64 : dtype), values_(values),
+      : dtype_(dtype == DType::kF32 && activation == DType::kF64 ? DType::kF64 : dtype),
+        values_(values),
         blocks_(static_cast<size_t>(values.rows()) * BytesOf(dtype_, values.cols())) {
     if (!shuffled) return;
     RLVR_CHECK(values.rows() % 7 != 0, "the shuffle is a permutation when 7 does not divide the rows");

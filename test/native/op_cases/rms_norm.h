@@ -42,16 +42,18 @@ class RmsNormCase : public OpCase {
 };
 
 inline CaseList RmsNormCases() {
-  return MakeCases<RmsNormCase, RmsNormSpec>("rms_norm", {
-      {.name = "one row", .rows = 1, .dim = 64},
-      {.name = "no rows", .rows = 0, .dim = 64, .weight_grad = true},
-      {.name = "Gemma-3 offset, weight gradient", .rows = 5, .dim = 640, .offset = 1, .weight_grad = true},
-      {.name = "odd width, accumulating", .rows = 7, .dim = 37, .accumulate = true, .weight_grad = true},
-      {.name = "rows of a wider matrix", .rows = 6, .dim = 96, .offset = 1, .weight_grad = true, .pad = 11},
-      {.name = "eps dominates", .rows = 3, .dim = 48, .eps = 1e-5, .weight_grad = true, .scale = 1e-3},
-      {.name = "one column", .rows = 4, .dim = 1, .eps = 1e-2, .weight_grad = true},
-      {.name = "a head of 256", .rows = 33, .dim = 256, .accumulate = true},
-  });
+  return MakeCases<RmsNormCase, RmsNormSpec>(
+      "rms_norm",
+      {
+          {.name = "one row", .rows = 1, .dim = 64},
+          {.name = "no rows", .rows = 0, .dim = 64, .weight_grad = true},
+          {.name = "Gemma-3 offset, weight gradient", .rows = 5, .dim = 640, .offset = 1, .weight_grad = true},
+          {.name = "odd width, accumulating", .rows = 7, .dim = 37, .accumulate = true, .weight_grad = true},
+          {.name = "rows of a wider matrix", .rows = 6, .dim = 96, .offset = 1, .weight_grad = true, .pad = 11},
+          {.name = "eps dominates", .rows = 3, .dim = 48, .eps = 1e-5, .weight_grad = true, .scale = 1e-3},
+          {.name = "one column", .rows = 4, .dim = 1, .eps = 1e-2, .weight_grad = true},
+          {.name = "a head of 256", .rows = 33, .dim = 256, .accumulate = true},
+      });
 }
 
 }  // namespace rlvr::test

@@ -50,14 +50,15 @@ class RopeCase : public OpCase {
 };
 
 inline CaseList RopeCases() {
-  return MakeCases<RopeCase, RopeCaseSpec>("rope", {
-      {.name = "one row, one head", .rows = 1, .heads = 1, .head_dim = 32, .half = 16},
-      {.name = "no rows", .rows = 0, .heads = 2, .head_dim = 32, .half = 16},
-      {.name = "partial rotation of Phi", .rows = 5, .heads = 3, .head_dim = 96, .half = 36},
-      {.name = "head of 256", .rows = 4, .heads = 2, .head_dim = 256, .half = 128},
-      {.name = "part of a fused matrix", .rows = 9, .heads = 4, .head_dim = 64, .half = 32, .pad = 128},
-      {.name = "odd half", .rows = 3, .heads = 2, .head_dim = 20, .half = 5},
-  });
+  return MakeCases<RopeCase, RopeCaseSpec>(
+      "rope", {
+                  {.name = "one row, one head", .rows = 1, .heads = 1, .head_dim = 32, .half = 16},
+                  {.name = "no rows", .rows = 0, .heads = 2, .head_dim = 32, .half = 16},
+                  {.name = "partial rotation of Phi", .rows = 5, .heads = 3, .head_dim = 96, .half = 36},
+                  {.name = "head of 256", .rows = 4, .heads = 2, .head_dim = 256, .half = 128},
+                  {.name = "part of a fused matrix", .rows = 9, .heads = 4, .head_dim = 64, .half = 32, .pad = 128},
+                  {.name = "odd half", .rows = 3, .heads = 2, .head_dim = 20, .half = 5},
+              });
 }
 
 }  // namespace rlvr::test
