@@ -68,7 +68,7 @@ const trl = measure(values.python, [
   path.join(here, "trl_grpo.py"),
   dump,
   "--steps",
-  values.steps,
+  String(Number(values.steps) + 1), // its first is the warm-up
   "--threads",
   values.threads,
 ]);
