@@ -143,4 +143,10 @@ function reportFailure(error: unknown, isJson: boolean): void {
   if (isJson) process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
 }
 
+// A reader that has seen enough, such as `head`, ends neither a command nor a run of hours.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+}
 process.exitCode = await main(process.argv.slice(2));

@@ -44,6 +44,20 @@ describe("the rlvr command", () => {
       expect(stdout).toContain(`\n  ${command} `);
   });
 
+  test("a reader that closes its end early does not make it fail", async () => {
+    const script = join(root, "test/unit/run-with-vite.mjs");
+    const child = spawn(process.execPath, [script, join(root, "src/cli/main.ts"), "train", "--help"], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    child.stdout.destroy();
+    let stderr = "";
+    child.stderr.on("data", (chunk) => {
+      stderr += chunk;
+    });
+    const [status] = (await once(child, "close")) as [number];
+    expect([status, stderr]).toEqual([0, ""]);
+  });
+
   test("exits with 2 for what it does not know, and names the nearest", async () => {
     const { status, stdout, stderr } = await rlvr("trian", "x.yaml");
     expect([status, stdout]).toEqual([2, ""]);
