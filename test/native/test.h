@@ -118,8 +118,8 @@ void ExpectThrowCode(const char* file, int line, const char* text, ErrorCode cod
 // a == b.
 #define EXPECT_EQ(a, b)                                                                                   \
   do {                                                                                                    \
-    const auto& expect_a = (a);                                                                           \
-    const auto& expect_b = (b);                                                                           \
+    const auto expect_a = (a);                                                                            \
+    const auto expect_b = (b);                                                                            \
     if (!::rlvr::test::Equal(expect_a, expect_b))                                                         \
       ::rlvr::test::Fail(__FILE__, __LINE__,                                                              \
                          ::rlvr::Concat(#a " is ", ::rlvr::test::Show(expect_a), ", expected ", #b " = ", \
@@ -139,8 +139,8 @@ void ExpectThrowCode(const char* file, int line, const char* text, ErrorCode cod
 // a <= b; a NaN fails.
 #define EXPECT_LE(a, b)                                                                                           \
   do {                                                                                                            \
-    const auto& expect_a = (a);                                                                                   \
-    const auto& expect_b = (b);                                                                                   \
+    const auto expect_a = (a);                                                                                    \
+    const auto expect_b = (b);                                                                                    \
     if (!(expect_a <= expect_b))                                                                                  \
       ::rlvr::test::Fail(__FILE__, __LINE__,                                                                      \
                          ::rlvr::Concat(#a " is ", ::rlvr::test::Show(expect_a), ", expected at most ", #b " = ", \
