@@ -1,8 +1,8 @@
 // Writes the head of a GGUF file for tests, sound or broken.
 
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { temporaryFolder } from "./temporary-folder.ts";
 
 export type Entry = { key: string; bytes: Buffer };
 
@@ -46,7 +46,7 @@ export function ggufBytes(
 }
 
 export function writeTemporary(bytes: Buffer, name = "model.gguf"): string {
-  const path = join(mkdtempSync(join(tmpdir(), "rlvr-gguf-")), name);
+  const path = join(temporaryFolder("gguf"), name);
   writeFileSync(path, bytes);
   return path;
 }

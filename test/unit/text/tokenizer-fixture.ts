@@ -1,11 +1,11 @@
 // A byte-level tokenizer.json of a few merges, and a model folder around it.
 
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TokenizerJson } from "../../../src/text/library-codec.ts";
 import type { AddedToken } from "../../../src/text/tokenizer-source.ts";
 import { byteAlphabet } from "./gguf-fixture.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
 
 const token = (id: number, content: string, special = true, options: Partial<AddedToken> = {}): AddedToken => ({
   id,
@@ -55,7 +55,7 @@ export function tinyTokenizerJson(options: { opensWithBos?: boolean; rstrip?: bo
 
 /** A model folder with the given files; objects are written as JSON. */
 export function writeFolder(files: Record<string, unknown>): string {
-  const folder = mkdtempSync(join(tmpdir(), "rlvr-tokenizer-"));
+  const folder = temporaryFolder("tokenizer");
   for (const [name, content] of Object.entries(files)) {
     writeFileSync(join(folder, name), typeof content === "string" ? content : JSON.stringify(content));
   }
