@@ -19,7 +19,6 @@ namespace {
 // Activations may take this much before layers are recomputed instead, when no memory limit says otherwise.
 constexpr size_t kDefaultActivationBytes = size_t{4} << 30;
 
-// Token tables are bounded by the context; a longer one than this is never asked for in one forward.
 WorkspaceLimits LimitsOf(const DecoderSpec& spec, const LoraOptions& lora, const LoadOptions& options) {
   WorkspaceLimits limits;
   const int64_t q = spec.heads * spec.head_dim, kv = spec.kv_heads * spec.head_dim;

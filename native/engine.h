@@ -45,7 +45,7 @@ struct ModelInfo {
 
 struct MemoryReport {
   size_t current_bytes = 0, peak_bytes = 0, limit_bytes = 0;
-  size_t weights_bytes = 0, trainable_bytes = 0, kv_bytes = 0, activation_bytes = 0, workspace_bytes = 0;
+  size_t weights_bytes = 0, trainable_bytes = 0, activation_bytes = 0, workspace_bytes = 0;
   size_t peak_logits_bytes = 0;
   size_t arena_growths = 0;  // times an arena grew since load
 };

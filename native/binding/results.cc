@@ -88,7 +88,6 @@ Napi::Value ToJs(Napi::Env env, const MemoryReport& memory) {
   set("limitBytes", memory.limit_bytes);
   set("weightsBytes", memory.weights_bytes);
   set("trainableBytes", memory.trainable_bytes);
-  set("kvBytes", memory.kv_bytes);
   set("activationBytes", memory.activation_bytes);
   set("workspaceBytes", memory.workspace_bytes);
   set("peakLogitsBytes", memory.peak_logits_bytes);

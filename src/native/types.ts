@@ -65,7 +65,7 @@ export interface MemoryReport {
   limitBytes: number;
   weightsBytes: number;
   trainableBytes: number;
-  kvBytes: number;
+  /** One arena for both: the keys and values of rollouts, or the activations of training. */
   activationBytes: number;
   workspaceBytes: number;
   /** The most bytes of logits that were alive at one time. */
