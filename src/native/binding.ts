@@ -6,6 +6,7 @@ import type {
   AccumulateRequest,
   AccumulateResult,
   CallContext,
+  EngineTrace,
   GenerateRequest,
   GenerateResult,
   LoadOptions,
@@ -22,6 +23,8 @@ import type {
 export interface NativePolicy {
   info(): ModelInfo;
   memory(): MemoryReport;
+  startTrace(maxZones: number): void;
+  stopTrace(): EngineTrace;
   generate(request: GenerateRequest, jobId: number, onProgress?: Progress): Promise<GenerateResult>;
   score(request: LogprobsRequest, jobId: number, onProgress?: Progress): Promise<LogprobsResult>;
   accumulate(request: AccumulateRequest, jobId: number, onProgress?: Progress): Promise<AccumulateResult>;
@@ -66,6 +69,8 @@ export const bindingExports = [
 export const policyMethods = [
   "info",
   "memory",
+  "startTrace",
+  "stopTrace",
   "generate",
   "score",
   "accumulate",
