@@ -9,6 +9,7 @@
 
 #include "core/call_context.h"
 #include "core/dtype.h"
+#include "core/trace.h"
 #include "generate/generate_request.h"
 #include "model/lora_options.h"
 #include "train/train_request.h"
@@ -56,6 +57,9 @@ class Engine {
   virtual ~Engine() = default;
   virtual ModelInfo info() const = 0;
   virtual MemoryReport memory() const = 0;
+  // Records the zones of the calls that follow, at most max_zones of them, until StopTrace(), which gives them.
+  virtual void StartTrace(size_t max_zones) = 0;
+  virtual ZoneTrace StopTrace() = 0;
   virtual GenerateResult Generate(const GenerateRequest& request, const CallContext& context) = 0;
   virtual ScoreResult Score(const ScoreRequest& request, const CallContext& context) = 0;
   // Log-likelihoods of answer options; each question is computed in one forward with others.

@@ -12,7 +12,8 @@ Napi::Function NativePolicy::DefineClass(Napi::Env env) {
   using P = NativePolicy;
   return ObjectWrap::DefineClass(
       env, "NativePolicy",
-      {InstanceMethod<&P::Info>("info"), InstanceMethod<&P::Memory>("memory"), InstanceMethod<&P::Generate>("generate"),
+      {InstanceMethod<&P::Info>("info"), InstanceMethod<&P::Memory>("memory"),
+       InstanceMethod<&P::StartTrace>("startTrace"), InstanceMethod<&P::StopTrace>("stopTrace"), InstanceMethod<&P::Generate>("generate"),
        InstanceMethod<&P::Score>("score"), InstanceMethod<&P::ScoreChoices>("scoreChoices"),
        InstanceMethod<&P::LoadAdapter>("loadAdapter"), InstanceMethod<&P::Accumulate>("accumulate"),
        InstanceMethod<&P::Update>("update"), InstanceMethod<&P::ZeroGradients>("zeroGradients"),
@@ -95,6 +96,18 @@ Napi::Value NativePolicy::Info(const Napi::CallbackInfo& info) { return ToJs(inf
 
 Napi::Value NativePolicy::Memory(const Napi::CallbackInfo& info) {
   return Guard(info.Env(), [&] { return ToJs(info.Env(), IdleEngine("memory").memory()); });
+}
+
+void NativePolicy::StartTrace(const Napi::CallbackInfo& info) {
+  Guard(info.Env(), [&] {
+    const int64_t max_zones = ReadInteger(info[0], "maxZones");
+    IdleEngine("startTrace").StartTrace(static_cast<size_t>(max_zones < 0 ? 0 : max_zones));
+    return 0;
+  });
+}
+
+Napi::Value NativePolicy::StopTrace(const Napi::CallbackInfo& info) {
+  return Guard(info.Env(), [&] { return ToJs(info.Env(), IdleEngine("stopTrace").StopTrace()); });
 }
 
 Napi::Value NativePolicy::Generate(const Napi::CallbackInfo& info) {

@@ -250,6 +250,12 @@ export function checkUpdateRequest(request: UpdateRequest): void {
   checkNonNegative(request.maxGradNorm, "request.maxGradNorm");
 }
 
+export function checkMaxZones(value: number): void {
+  if (typeof value !== "number") wrongType("maxZones", value, "a number");
+  const most = 10_000_000;
+  if (!Number.isInteger(value) || value < 0 || value > most) outOfRange("maxZones", value, `a whole number to ${most}`);
+}
+
 export function checkPath(value: string, name: string): void {
   if (typeof value !== "string") wrongType(name, value, "a path");
   if (value === "") throw new RangeError(`[policy] ${name} is empty; expected a path.`);

@@ -7,6 +7,7 @@ import type {
   CallContext,
   ChoicesRequest,
   ChoicesResult,
+  EngineTrace,
   GenerateRequest,
   GenerateResult,
   LoadOptions,
@@ -62,6 +63,20 @@ export class Policy implements AsyncDisposable {
   /** Bytes in use now and at most so far, by purpose. */
   memory(): MemoryReport {
     return this.#native.memory();
+  }
+
+  /**
+   * Records where the time of the following calls goes, by op, layer and rows, until stopTrace(). At most `maxZones` (ops
+   * and calls) are kept, about 56 bytes each; later ones are counted in the totals. Tracer makes a file of it.
+   */
+  startTrace({ maxZones = 400_000 }: { maxZones?: number } = {}): void {
+    checks.checkMaxZones(maxZones);
+    this.#native.startTrace(maxZones);
+  }
+
+  /** Ends the recording and gives it. Without a recording it is empty. */
+  stopTrace(): EngineTrace {
+    return this.#native.stopTrace();
   }
 
   /** Samples `rollouts` completions of each prompt; a prompt is computed once for all of them. Progress counts tokens. */

@@ -8,6 +8,7 @@ import type {
   CallContext,
   ChoicesRequest,
   ChoicesResult,
+  EngineTrace,
   GenerateRequest,
   GenerateResult,
   LoadOptions,
@@ -24,6 +25,8 @@ import type {
 export interface NativePolicy {
   info(): ModelInfo;
   memory(): MemoryReport;
+  startTrace(maxZones: number): void;
+  stopTrace(): EngineTrace;
   generate(request: GenerateRequest, jobId: number, onProgress?: Progress): Promise<GenerateResult>;
   score(request: LogprobsRequest, jobId: number, onProgress?: Progress): Promise<LogprobsResult>;
   scoreChoices(request: ChoicesRequest, jobId: number, onProgress?: Progress): Promise<ChoicesResult>;
@@ -71,6 +74,8 @@ export const bindingExports = [
 export const policyMethods = [
   "info",
   "memory",
+  "startTrace",
+  "stopTrace",
   "generate",
   "score",
   "scoreChoices",

@@ -74,6 +74,26 @@ export interface MemoryReport {
   arenaGrowths: number;
 }
 
+/** What an engine did while it was traced, in columns with one entry a zone; times are of the monotonic clock. */
+export interface EngineTrace {
+  /** Index into `totals`. */
+  name: Int32Array;
+  /** -1: none. */
+  layer: Int32Array;
+  /** 0: not an op. */
+  rows: Int32Array;
+  startMs: Float64Array;
+  lengthMs: Float64Array;
+  /** What the op's formula needs. */
+  flops: Float64Array;
+  /** Of the op's operands, each moved once. */
+  bytes: Float64Array;
+  /** Of every zone, those that were dropped included. */
+  totals: { name: string; calls: number; lengthMs: number; flops: number; bytes: number }[];
+  /** Zones past the limit: in the totals alone. */
+  dropped: number;
+}
+
 /** The distribution that tokens are sampled from, and whose logprobs everything means. Absent: temperature 1, all tokens. */
 export interface Sampling {
   /** 0 is greedy. */
