@@ -2,7 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { resolveConfig } from "../config/resolve.ts";
-import { type Config, fromCamel } from "../config/schema.ts";
+import { fromCamel } from "../config/option.ts";
+import type { Config } from "../config/schema.ts";
 import { RlvrError } from "../errors.ts";
 import type { GroupStatistics } from "../grpo/statistics.ts";
 import type { Checkpoint } from "../run/checkpoints.ts";
