@@ -1,8 +1,8 @@
 // What a checkpoint holds beside the engine's state, and which options may change when a run is resumed.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { resolveConfig } from "../config/resolve.ts";
 import { fromCamel } from "../config/option.ts";
+import { resolveConfig } from "../config/resolve.ts";
 import type { Config } from "../config/schema.ts";
 import { RlvrError } from "../errors.ts";
 import type { GroupStatistics } from "../grpo/statistics.ts";
