@@ -24,6 +24,26 @@ function makeProgram(finish: (status: number) => void): Command {
     .addHelpText("after", exitCodes);
 
   program
+    .command("select")
+    .description("choose training questions by how models answer them")
+    .argument("<config>", "a YAML config, such as configs/open-medical-r1/select-phi-4.yaml")
+    .argument("[overrides...]", "options of the config: key=value, such as strategy.hard=40")
+    .option("--compose-only", "use the answers that are there, and fail where one is missing", false)
+    .option("--show-config", "print every option with its value and its origin, and stop", false)
+    .option("--json", "print the result as one JSON object", false)
+    .addHelpText("after", "\nAnswers are kept: an interrupted selection goes on, another strategy asks nothing again.")
+    .action(
+      async (
+        config: string,
+        overrides: string[],
+        options: { composeOnly: boolean; showConfig: boolean; json: boolean },
+      ) => {
+        const { select } = await import("./select.ts");
+        finish(await select({ config, overrides, ...options }, makeConsole(options.json)));
+      },
+    );
+
+  program
     .command("train")
     .description("train the adapter that a config describes")
     .argument("<config>", "a YAML config, such as configs/quickstart.yaml")
@@ -114,9 +134,11 @@ function makeProgram(finish: (status: number) => void): Command {
   program
     .command("schema")
     .description("print the JSON Schema of configs, for completion in editors")
-    .action(async () => {
+    .option("--select", "of the configs of rlvr select", false)
+    .action(async (options: { select: boolean }) => {
       const { configJsonSchema } = await import("../config/schema.ts");
-      process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+      const { selectJsonSchema } = await import("../config/select-schema.ts");
+      process.stdout.write(`${JSON.stringify(options.select ? selectJsonSchema() : configJsonSchema(), null, 2)}\n`);
       finish(exitStatus.ok);
     });
 
