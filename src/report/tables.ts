@@ -32,7 +32,7 @@ const measures = [
 ] as const;
 
 /** A table inside a box that scrolls sideways, reachable by keyboard. */
-function scrollable(label: string, table: string): string {
+export function scrollable(label: string, table: string): string {
   // biome-ignore format: one line of markup
   return `<div class="scroll" role="region" aria-label="${escapeHtml(label)}" tabindex="0">\n<table>${table}</table>\n</div>`;
 }
