@@ -1,12 +1,14 @@
 // rlvr generate: what a model answers to one prompt.
-import { stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { type LoadedConfig, loadConfig, withRealPaths } from "../config/load.ts";
 import { resolveConfig } from "../config/resolve.ts";
 import { exitStatus, RlvrError } from "../errors.ts";
 import { systemText } from "../grpo/prompt.ts";
+import { parseRepository } from "../hub/repository.ts";
 import { questionKey } from "../recipes/batches.ts";
 import { openSession, samplingOf } from "../recipes/session.ts";
 import type { Console } from "./console.ts";
+import { fetchModel } from "./download.ts";
 import { interruptSignal } from "./interrupt.ts";
 
 export interface GenerateArguments {
@@ -23,6 +25,7 @@ export interface GenerateArguments {
 
 export async function generate(args: GenerateArguments, console: Console): Promise<number> {
   const { config, setBy } = await generateConfig(args);
+  await fetchModel(config.model.path, console);
   const { signal, release } = interruptSignal(() => console.log("stopping"));
   try {
     await using session = await openSession(config, "none", { signal });
@@ -80,12 +83,12 @@ async function generateConfig(args: GenerateArguments): Promise<LoadedConfig> {
   const text = `model: { path: ${JSON.stringify(args.model)} }\ndata: { train: none }\n`;
   const resolved = resolveConfig(text, "the command line", args.overrides);
   const config = withRealPaths(resolved.config, "generate", process.env);
-  await stat(config.model.path).catch((cause: unknown) => {
+  const { path } = config.model;
+  if (!existsSync(path) && parseRepository(path, "model") === undefined) {
     throw new RlvrError(
       "RLVR_NOT_FOUND",
-      `[generate] there is no ${config.model.path}; expected a model folder, a .gguf file, "embedded", or a config`,
-      { cause },
+      `[generate] there is no ${path}; expected a model folder, a .gguf file, a hub id, "embedded", or a config`,
     );
-  });
+  }
   return { ...resolved, config, file: "the command line" };
 }

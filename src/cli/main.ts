@@ -43,7 +43,7 @@ function makeProgram(finish: (status: number) => void): Command {
   program
     .command("generate")
     .description("answer one prompt")
-    .argument("<model>", 'a model folder, a .gguf file, "embedded", or a config')
+    .argument("<model>", 'a model folder, a .gguf file, a hub id, "embedded", or a config')
     .argument("<prompt>", "the user's text")
     .argument("[overrides...]", overridesHelp)
     .option("--system <text>", "a system text before the prompt")
@@ -69,6 +69,18 @@ function makeProgram(finish: (status: number) => void): Command {
     .action(async (config: string, overrides: string[], options: { json: boolean }) => {
       const { plan } = await import("./plan.ts");
       finish(await plan(config, overrides, makeConsole(options.json)));
+    });
+
+  program
+    .command("download")
+    .description("bring a model or a data set from the hub into the cache that Python's hub library shares")
+    .argument("<id>", "owner/name or owner/name@revision, such as google/gemma-3-12b-it")
+    .option("--dataset", "a data set", false)
+    .option("--json", "print the result as one JSON object", false)
+    .addHelpText("after", "\nReads HF_TOKEN or the token file, HF_HOME, HF_HUB_CACHE, HF_ENDPOINT and HF_HUB_OFFLINE.")
+    .action(async (repository: string, options: { dataset: boolean; json: boolean }) => {
+      const { download } = await import("./download.ts");
+      finish(await download({ repository, isDataset: options.dataset }, makeConsole(options.json)));
     });
 
   program

@@ -6,10 +6,11 @@ import { planMemory, readModelShape } from "../recipes/plan.ts";
 import { loadQuestions } from "../recipes/questions.ts";
 import { fittingQuestions, openTokenizer, questionPrompts } from "../recipes/session.ts";
 import { bytes, type Console } from "./console.ts";
+import { fetchModel } from "./download.ts";
 
 export async function plan(file: string, overrides: readonly string[], console: Console): Promise<number> {
   const { config } = await loadConfig(file, overrides);
-  const shape = await readModelShape(config.model.path);
+  const shape = await readModelShape(await fetchModel(config.model.path, console));
   const prompts = questionPrompts(config, await openTokenizer(config));
   const { questions } = await loadQuestions(config.data.train, config.data);
   const fitting = fittingQuestions(questions, prompts, shape.contextLength, config);

@@ -5,6 +5,7 @@ import { exitStatus } from "../errors.ts";
 import { type TrainResult, trainGrpo } from "../recipes/grpo.ts";
 import { writeRunReport } from "../recipes/report.ts";
 import type { Console } from "./console.ts";
+import { fetchModel } from "./download.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { runFolderFor } from "./run-folder.ts";
 import { showTrainProgress } from "./train-progress.ts";
@@ -28,6 +29,7 @@ export async function train(args: TrainArguments, console: Console): Promise<num
   if (!setBy.has("output.dir") && config.output.dir !== null) {
     config = { ...config, output: { ...config.output, dir: await runFolderFor(config.output.dir, args.resume) } };
   }
+  await fetchModel(config.model.path, console);
   console.log(`run directory: ${config.output.dir}`);
 
   const progress = showTrainProgress(config, console);

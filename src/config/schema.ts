@@ -41,7 +41,8 @@ const questionSource = z.union([
 const model = z.strictObject({
   path: text.meta({
     origin: "ours",
-    description: 'a safetensors folder, a .gguf file, or "embedded" for the packaged model',
+    description:
+      'a safetensors folder, a .gguf file, a hub id such as owner/name, or "embedded" for the packaged model',
   }),
   adapter: option(text.nullable(), null, "ours", "a PEFT folder to start from"),
   device: option(z.enum(["auto", "cpu", "reference", "reference-f64"]), "auto", "ours", "auto: the fastest at hand"),

@@ -1,4 +1,4 @@
-// JSON-lines text into rows: numbered, with every bad row reported (up to a limit) or skipped and counted.
+// Rows of a file, whatever its format: numbered, with every bad row reported (up to a limit) or skipped and counted.
 import { RlvrError } from "../errors.ts";
 
 /** A row that cannot be used, by its line number in the file, from 1. */
@@ -18,7 +18,7 @@ export interface RowOptions {
   readonly onBadRow?: "fail" | "skip";
   /** How many bad rows the error names; the rest are counted. */
   readonly maxReported?: number;
-  /** Longest line that is read, in characters. */
+  /** Longest row that is read, in characters. */
   readonly maxRowLength?: number;
 }
 
@@ -37,39 +37,66 @@ export function readJsonLines<T>(
   convert: (value: Record<string, unknown>, row: number) => T,
   options: RowOptions = {},
 ): Rows<T> {
-  const maxRowLength = options.maxRowLength ?? defaultMaxRowLength;
+  const lines = (text.charCodeAt(0) === 0xfeff ? text.slice(1) : text).split("\n").map((line, index) => ({
+    row: index + 1,
+    source: line.endsWith("\r") ? line.slice(0, -1) : line,
+  }));
+  const toRow = (line: string, row: number) => {
+    checkRowLength(line.length, options);
+    return convert(parseObject(line), row);
+  };
+  return collectRows(
+    lines.filter(({ source }) => source.trim() !== ""),
+    file,
+    toRow,
+    { ...options, expected: "one JSON object on each line" },
+  );
+}
+
+/** Converts every row; those that `convert` refuses by RowProblem are reported together, or skipped. */
+export function collectRows<S, T>(
+  sources: Iterable<{ readonly row: number; readonly source: S }>,
+  file: string,
+  convert: (source: S, row: number) => T,
+  { onBadRow = "fail", maxReported = 20, expected }: RowOptions & { readonly expected: string },
+): Rows<T> {
   const rows: T[] = [];
   const bad: BadRow[] = [];
-  const lines = (text.charCodeAt(0) === 0xfeff ? text.slice(1) : text).split("\n");
-  for (const [index, raw] of lines.entries()) {
-    const line = raw.endsWith("\r") ? raw.slice(0, -1) : raw;
-    if (line.trim() === "") continue;
-    const row = index + 1;
+  for (const { row, source } of sources) {
     try {
-      if (line.length > maxRowLength) {
-        throw new RowProblem(`the line has ${line.length} characters; at most ${maxRowLength} are read`);
-      }
-      rows.push(convert(parseObject(line), row));
+      rows.push(convert(source, row));
     } catch (error) {
       if (!(error instanceof RowProblem)) throw error;
       bad.push({ row, reason: error.message });
     }
   }
-  if (bad.length > 0 && options.onBadRow !== "skip") throw badRowsError(file, bad, options.maxReported ?? 20);
+  if (bad.length > 0 && onBadRow !== "skip") throw badRowsError(file, bad, maxReported);
   if (rows.length === 0) {
     throw new RlvrError(
       "RLVR_BAD_DATA",
-      `[data] ${file}: no usable row; expected one JSON object on each line` +
+      `[data] ${file}: no usable row; expected ${expected}` +
         (bad.length > 0 ? `; ${bad.length} rows were skipped, the first is row ${bad[0]?.row}: ${bad[0]?.reason}` : ""),
     );
   }
   return { rows, skipped: bad };
 }
 
-function parseObject(line: string): Record<string, unknown> {
-  if (line.includes("\ufffd")) {
+/** Refuses a row of more than `maxRowLength` characters. */
+export function checkRowLength(length: number, { maxRowLength = defaultMaxRowLength }: RowOptions): void {
+  if (length > maxRowLength) {
+    throw new RowProblem(`the row has ${length} characters; at most ${maxRowLength} are read`);
+  }
+}
+
+/** Refuses text in which bytes that are not UTF-8 were replaced. */
+export function checkUtf8(text: string): void {
+  if (text.includes("\ufffd")) {
     throw new RowProblem("holds U+FFFD, the mark of bytes that are not UTF-8; save the file as UTF-8");
   }
+}
+
+function parseObject(line: string): Record<string, unknown> {
+  checkUtf8(line);
   let value: unknown;
   try {
     value = JSON.parse(line);

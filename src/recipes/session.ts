@@ -5,6 +5,7 @@ import type { Question } from "../data/question.ts";
 import { Policy } from "../engine/policy.ts";
 import { RlvrError } from "../errors.ts";
 import { questionMessages } from "../grpo/prompt.ts";
+import { localModel } from "../hub/hub-model.ts";
 import type { CallContext, LoadOptions, Sampling, Trainable } from "../native/types.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -41,21 +42,22 @@ export interface Session extends Prompts, AsyncDisposable {
 /** The tokenizer of a config's model; a base model brings no chat template, and its prompt is plain text. */
 export async function openTokenizer({ model, prompt }: Config): Promise<Tokenizer> {
   const template = prompt.chatTemplate;
-  const tokenizer = await loadTokenizer(model.path, template === "auto" ? {} : { template });
-  return tokenizer.chat === undefined ? await loadTokenizer(model.path, { template: "plain" }) : tokenizer;
+  const path = await localModel(model.path);
+  const tokenizer = await loadTokenizer(path, template === "auto" ? {} : { template });
+  return tokenizer.chat === undefined ? await loadTokenizer(path, { template: "plain" }) : tokenizer;
 }
 
 /** Loads the model that a config names, with its tokenizer. */
 export async function openSession(config: Config, trainable: Trainable, context: CallContext = {}): Promise<Session> {
   const tokenizer = await openTokenizer(config);
-  const policy = await Policy.load(loadOptions(config, trainable), context);
+  const policy = await Policy.load(loadOptions(config, await localModel(config.model.path), trainable), context);
   return makeSession(config, policy, tokenizer);
 }
 
-function loadOptions({ model, lora, seed }: Config, trainable: Trainable): LoadOptions {
+function loadOptions({ model, lora, seed }: Config, path: string, trainable: Trainable): LoadOptions {
   const { rank, alpha, rslora, targets } = lora;
   return {
-    model: model.path,
+    model: path,
     trainable,
     threads: model.threads,
     ...(model.device === "auto" ? {} : { device: model.device }),

@@ -1,12 +1,10 @@
 // A run's folder: config, metrics, completions, checkpoints, behind a lock. Its layout is the same for every run.
-import { readFileSync } from "node:fs";
-import { rm, stat, utimes } from "node:fs/promises";
-import { hostname } from "node:os";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { lock } from "proper-lockfile";
-import { ioError, RlvrError } from "../errors.ts";
+import { RlvrError } from "../errors.ts";
 import { type Checkpoint, listCheckpoints, newestCheckpoint, publishCheckpoint } from "./checkpoints.ts";
 import { JsonLinesFile, makeFolder, sweepTemporary, writeFileWhole } from "./files.ts";
+import { lockPath } from "./lock.ts";
 import type { CompletionRecord, StepMetrics } from "./records.ts";
 
 /** The files of a run directory. */
@@ -55,7 +53,12 @@ export class RunDirectory implements AsyncDisposable {
    */
   static async open(folder: string, { resume = false, onMessage = () => {} }: OpenOptions = {}): Promise<RunDirectory> {
     await makeFolder(folder);
-    const release = await lockFolder(folder, onMessage);
+    const release = await lockPath(folder, {
+      lockfile: join(folder, ".lock"),
+      holderFile: join(folder, ".lock-holder.json"),
+      instead: "name another folder: output.dir=…",
+      onMessage,
+    });
     try {
       if (!resume && (await holdsRun(folder))) {
         throw new RlvrError(
@@ -102,9 +105,7 @@ export class RunDirectory implements AsyncDisposable {
   async close(): Promise<void> {
     await this.#metrics.close();
     await this.#completions.close();
-    await rm(join(this.folder, holderName), { force: true });
-    // A lock that was lost was reported when it happened; there is nothing left to release.
-    await this.#release().catch(() => {});
+    await this.#release();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -119,83 +120,4 @@ export async function holdsRun(folder: string): Promise<boolean> {
     (found) => found.size > 0,
     () => false,
   );
-}
-
-const holderName = ".lock-holder.json";
-const staleMs = 20_000;
-
-async function lockFolder(folder: string, onMessage: (message: string) => void): Promise<() => Promise<void>> {
-  const lockfilePath = join(folder, ".lock");
-  let release: () => Promise<void>;
-  try {
-    await endDeadHolder(folder, lockfilePath, onMessage);
-    release = await lock(folder, {
-      lockfilePath,
-      stale: staleMs,
-      update: 5000,
-      onCompromised: (error) =>
-        onMessage(`the lock of ${folder} was lost (${error.message}); is another run writing there?`),
-    });
-  } catch (cause) {
-    if (!(cause instanceof Error && "code" in cause && cause.code === "ELOCKED"))
-      throw ioError(`locking ${folder}`, cause);
-    const holder = readHolder(folder);
-    const who =
-      holder === undefined ? "another process" : `process ${holder.pid} on ${holder.host}, since ${holder.since}`;
-    throw new RlvrError(
-      "RLVR_LOCKED",
-      `[run] ${folder} is in use by ${who}. Wait for it, or name another folder: output.dir=… ` +
-        `(a lock that nobody holds any more is taken over after ${staleMs / 1000} seconds)`,
-      { cause },
-    );
-  }
-  const holder: Holder = { pid: process.pid, host: hostname(), since: new Date().toISOString() };
-  try {
-    await writeFileWhole(join(folder, holderName), `${JSON.stringify(holder)}\n`);
-  } catch (error) {
-    await release();
-    throw error;
-  }
-  return release;
-}
-
-interface Holder {
-  readonly pid: number;
-  readonly host: string;
-  readonly since: string;
-}
-
-function readHolder(folder: string): Holder | undefined {
-  try {
-    return JSON.parse(readFileSync(join(folder, holderName), "utf8")) as Holder;
-  } catch {
-    return undefined;
-  }
-}
-
-/** A lock whose process on this host is gone is marked stale at once, so that a resume need not wait. */
-async function endDeadHolder(
-  folder: string,
-  lockfilePath: string,
-  onMessage: (message: string) => void,
-): Promise<void> {
-  const holder = readHolder(folder);
-  if (holder === undefined || holder.host !== hostname() || isAlive(holder.pid)) return;
-  const isLocked = await stat(lockfilePath).then(
-    () => true,
-    () => false,
-  );
-  if (!isLocked) return;
-  onMessage(`process ${holder.pid} had locked ${folder} and is gone; its lock is taken over`);
-  const longAgo = new Date(Date.now() - 10 * staleMs);
-  await utimes(lockfilePath, longAgo, longAgo);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
 }

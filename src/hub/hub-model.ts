@@ -1,0 +1,34 @@
+// A model by path or by hub id, as a local path.
+import { existsSync } from "node:fs";
+import { RlvrError } from "../errors.ts";
+import { modelFiles } from "./model-files.ts";
+import { parseRepository } from "./repository.ts";
+import { hubSnapshot, type SnapshotOptions } from "./snapshot.ts";
+
+// One look at the hub a process: a run asks for the same model for its tokenizer, its shape and its weights.
+const found = new Map<string, string>();
+
+/**
+ * `model` itself when such a file or folder exists or when it is no "owner/name[@revision]"; else the folder of that
+ * model's files, downloaded if needed. Throws what hubSnapshot throws, with both readings of `model` named.
+ */
+export async function localModel(model: string, options: SnapshotOptions = {}): Promise<string> {
+  const repository = parseRepository(model, "model");
+  if (repository === undefined || existsSync(model)) return model;
+  const known = found.get(model);
+  if (known !== undefined && existsSync(known)) return known;
+  try {
+    const { folder } = await hubSnapshot(repository, modelFiles(repository.id), options);
+    found.set(model, folder);
+    return folder;
+  } catch (error) {
+    if (!(error instanceof RlvrError)) throw error;
+    throw new RlvrError(
+      error.code,
+      `${error.message}\n  (There is no file or folder ${model} here, so it was taken as a hub id.)`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
