@@ -1,7 +1,8 @@
 // The page's tables: before and after, sample completions, every number.
 
+import { wilson } from "../statistics/proportion.ts";
 import { escapeHtml } from "./html.ts";
-import { formatNumber, formatShare, wilson } from "./numbers.ts";
+import { formatNumber, formatShare } from "./numbers.ts";
 import { numberAt, type Row, rewardNames, textAt } from "./rows.ts";
 
 export interface EvaluationScores {
