@@ -14,6 +14,7 @@ export type PolicyCalls = Pick<
   Policy,
   | "info"
   | "memory"
+  | "reserve"
   | "generate"
   | "logprobs"
   | "accumulate"
@@ -52,7 +53,8 @@ export async function openSession(config: Config, trainable: Trainable, context:
   return makeSession(config, policy, tokenizer);
 }
 
-function loadOptions({ model, lora, seed }: Config, trainable: Trainable): LoadOptions {
+/** How the engine loads the model of a config. */
+export function loadOptions({ model, lora, seed }: Config, trainable: Trainable): LoadOptions {
   const { rank, alpha, rslora, targets } = lora;
   return {
     model: model.path,
