@@ -135,7 +135,7 @@ async function evidenceOfAll(
   return (question) =>
     sources.map((answers) => {
       const own = answers.get(question.id) ?? [];
-      return evidenceOf(question, own[0]?.model ?? "", own);
+      return evidenceOf(question, own[0]?.model ?? "", own, config.prompt.answer);
     });
 }
 
