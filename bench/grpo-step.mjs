@@ -1,16 +1,14 @@
 // Times one GRPO step and its parts: 3 questions x 3 rollouts x (128 + 128) tokens, LoRA r=16 on every linear layer, F32.
-//   node bench/grpo-step.mjs MODEL [--steps 3] [--threads 2] [--prompt 128] [--new 128] [--beta 0] [--separate] [--json]
+//   node bench/grpo-step.mjs MODEL [--steps 3] [--threads 2] [--rollouts 3] [--prompt 128] [--new 128] [--beta 0]
+//        [--separate] [--json]
 // MODEL is a .gguf file or a safetensors folder. --separate computes a prompt once per rollout (no prompt sharing), to
 // show what sharing brings. The first step warms up and is not counted.
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { loadTokenizer, Policy } from "../dist/index.js";
+import { peakRss, seconds, startMeter } from "./meter.mjs";
+import { vignettes } from "./prompts.mjs";
 
 const QUESTIONS = 3;
-const ROLLOUTS = 3;
-const TEXT =
-  "A 58-year-old woman has had increasing fatigue and pale skin for four months. Her hemoglobin is 8.1 g/dL, her mean " +
-  "corpuscular volume is 70 fL and her ferritin is low. Which of the following explains these findings best? ";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -18,6 +16,7 @@ const { values, positionals } = parseArgs({
     steps: { type: "string", default: "3" },
     threads: { type: "string", default: "0" },
     prompt: { type: "string", default: "128" },
+    rollouts: { type: "string", default: "3" },
     new: { type: "string", default: "128" },
     beta: { type: "string", default: "0" },
     separate: { type: "boolean", default: false },
@@ -33,14 +32,7 @@ const steps = Number(values.steps);
 const promptTokens = Number(values.prompt);
 const newTokens = Number(values.new);
 const beta = Number(values.beta);
-const seconds = () => Number(process.hrtime.bigint()) / 1e9;
-// Shares of all processors' time since boot, to tell how much of a run other programs took.
-const cpuTicks = () => {
-  const v = readFileSync("/proc/stat", "utf8").split("\n")[0].trim().split(/\s+/).slice(1, 9).map(Number);
-  const total = v.reduce((a, b) => a + b, 0);
-  return { total, busy: total - v[3] - v[4] };
-};
-const peakRss = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))[1]) * 1024;
+const rollouts = Number(values.rollouts);
 
 const loadStart = seconds();
 const tokenizer = await loadTokenizer(positionals[0]);
@@ -54,9 +46,7 @@ const policy = await Policy.load({
 });
 const modelSeconds = seconds() - modelStart;
 
-const prompts = Array.from({ length: QUESTIONS }, (_, i) =>
-  tokenizer.encode(`Case ${i}. ${TEXT.repeat(Math.ceil(promptTokens / 40) + 1)}`).slice(0, promptTokens),
-);
+const prompts = vignettes(tokenizer, QUESTIONS, promptTokens);
 const sampling = { temperature: 1, topK: 0, topP: 1, minP: 0 };
 const loss = {
   kind: "policy",
@@ -70,20 +60,20 @@ const loss = {
 
 async function step(index) {
   const start = seconds();
-  const copies = values.separate ? ROLLOUTS : 1;
+  const copies = values.separate ? rollouts : 1;
   const asked = prompts.flatMap((ids, q) =>
     Array.from({ length: copies }, (_, c) => ({ ids, key: BigInt(index * 100 + q * 10 + c) })),
   );
   const { groups } = await policy.generate({
     prompts: asked,
-    rollouts: ROLLOUTS / copies,
+    rollouts: rollouts / copies,
     maxNewTokens: newTokens,
     sampling,
     stopIds: [],
     seed: 42n,
   });
   const rolloutEnd = seconds();
-  const packed = groups.map((rollouts, g) => ({ promptIds: asked[g].ids, completions: rollouts }));
+  const packed = groups.map((completions, g) => ({ promptIds: asked[g].ids, completions }));
   let reference;
   if (beta > 0) {
     reference = await policy.logprobs({
@@ -93,7 +83,7 @@ async function step(index) {
     });
   }
   const referenceEnd = seconds();
-  const total = QUESTIONS * ROLLOUTS;
+  const total = QUESTIONS * rollouts;
   const result = await policy.accumulate({
     groups: packed.map((p, g) => ({
       promptIds: p.promptIds,
@@ -128,18 +118,16 @@ async function step(index) {
 }
 
 await step(0);
-const before = cpuTicks();
-const cpuBefore = process.cpuUsage();
+const stop = startMeter();
 const runs = [];
 for (let i = 1; i <= steps; i++) runs.push(await step(i));
-const after = cpuTicks();
-const own = process.cpuUsage(cpuBefore);
+const { foreignCpu } = stop();
 const mean = (key) => runs.reduce((sum, run) => sum + run[key], 0) / runs.length;
 const memory = policy.memory();
 const result = {
   benchmark: "grpo-step",
   model: positionals[0].split("/").pop(),
-  shape: { questions: QUESTIONS, rollouts: ROLLOUTS, promptTokens, newTokens, loraRank: 16, beta },
+  shape: { questions: QUESTIONS, rollouts, promptTokens, newTokens, loraRank: 16, beta },
   promptSharing: !values.separate,
   threads: policy.info.threads,
   isa: policy.info.isa,
@@ -147,14 +135,14 @@ const result = {
   rolloutSeconds: mean("rollout"),
   referenceSeconds: mean("reference"),
   trainingSeconds: mean("training"),
-  rolloutTokensPerSecond: (QUESTIONS * ROLLOUTS * newTokens) / mean("rollout"),
+  rolloutTokensPerSecond: (QUESTIONS * rollouts * newTokens) / mean("rollout"),
   tokensTrained: mean("tokensTrained"),
   samplerGap: Math.max(...runs.map((run) => run.samplerGap)),
   tokenizerSeconds,
   modelSeconds,
   enginePeakBytes: Number(memory.peakBytes),
   peakRssBytes: peakRss(),
-  foreignCpu: Math.max(0, after.busy - before.busy - (own.user + own.system) / 1e4) / (after.total - before.total),
+  foreignCpu,
 };
 await policy.close();
 

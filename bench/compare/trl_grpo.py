@@ -19,8 +19,7 @@ import tempfile
 import time
 from importlib.metadata import version
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+from peer import Meter, forget_peak_rss, peak_rss_bytes
 
 VIGNETTE = (
     "A 58-year-old woman is brought to the clinic after two weeks of dizziness, palpitations and unusual tiredness. "
@@ -57,25 +56,6 @@ class Stopwatch:
                 calls.append(time.perf_counter() - start)
 
         setattr(cls, method, timed)
-
-
-def machine_seconds():
-    """CPU seconds of the whole machine since boot: all, and the busy ones."""
-    with open("/proc/stat") as file:
-        ticks = [int(field) for field in file.readline().split()[1:9]]
-    tick = os.sysconf("SC_CLK_TCK")
-    return sum(ticks) / tick, (sum(ticks) - ticks[3] - ticks[4]) / tick
-
-
-def forget_peak_rss():
-    """Peak memory counts from here: what loading took does not count against the peer."""
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
-
-
-def peak_rss_bytes():
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
 
 
 def prompts(tokenizer, count, tokens):
@@ -125,11 +105,8 @@ def measure(options):
         trainer = GRPOTrainer(model=model, reward_funcs=variety, args=config, train_dataset=data,
                               processing_class=tokenizer, peft_config=lora)
         forget_peak_rss()
-        all_before, busy_before = machine_seconds()
-        own_before, start = time.process_time(), time.perf_counter()
-        trainer.train()
-        wall, own = time.perf_counter() - start, time.process_time() - own_before
-        all_after, busy_after = machine_seconds()
+        with Meter() as meter:
+            trainer.train()
     key = "completions/mean_length"
     lengths = [entry[key] for entry in trainer.state.log_history if key in entry]
     if any(length != options.new_tokens for length in lengths):
@@ -145,7 +122,7 @@ def measure(options):
         "training_s": step - mean("_generate_and_score_completions"), "compute_loss_s": mean("compute_loss"),
         "generation_tokens_per_s": batch * options.new_tokens / generation,
         "peak_rss_bytes": peak_rss_bytes(),
-        "foreign_cpu": max(0.0, (busy_after - busy_before - own) / (all_after - all_before)), "wall_s": wall,
+        "foreign_cpu": meter.foreign_cpu, "wall_s": meter.seconds,
         "versions": {name: version(name) for name in ("torch", "transformers", "peft", "trl")}}
 
 
