@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 #include "backends/backend.h"
 #include "generate/generator.h"
 #include "io/safetensors.h"
 #include "model/checkpoint.h"
 #include "model/decoder.h"
+#include "ops/op_tracer.h"
 #include "train/adapter_file.h"
 #include "train/train_state.h"
 #include "train/train_step.h"
@@ -41,7 +44,7 @@ class EngineImpl : public Engine {
       : options_(Validated(options)),
         memory_(options.memory_limit),
         pool_(options.threads),
-        ops_(CreateBackend(options.device, pool_)),
+        ops_(std::make_unique<ObservedOps>(CreateBackend(options.device, pool_))),
         arena_(memory_, "rollout KV and activations") {
     ThrowIfCancelled(context);
     const auto checkpoint = Checkpoint::Open(options.path);
@@ -105,19 +108,75 @@ class EngineImpl : public Engine {
     return report;
   }
 
+  void StartTrace(size_t max_zones) override {
+    trace_.Start(max_zones);
+    ops_->SetObserver(&tracer_);
+  }
+
+  ZoneTrace StopTrace() override {
+    ops_->SetObserver(nullptr);
+    trace_.Stop();
+    return std::exchange(trace_, ZoneTrace());
+  }
+
   GenerateResult Generate(const GenerateRequest& request, const CallContext& context) override {
+    const ZoneScope zone(trace_, "generate");
     Generator generator(request, *model_, *decoder_, *ops_, {options_.max_batch_rows, options_.max_live});
     Prepare(generator.ArenaBytes(), generator.MaxRows(), generator.MaxHeadRows());
     return generator.Run(arena_, context);
   }
 
   ScoreResult Score(const ScoreRequest& request, const CallContext& context) override {
-    ScoreStep step(request, *model_, *decoder_, *ops_, options_.max_batch_rows);
+    const ZoneScope zone(trace_, "logprobs");
+    ScoreStep step(request, *model_, *decoder_, *ops_, options_.max_batch_rows, "logprobs");
     Prepare(step.ArenaBytes(), step.MaxRows(), step.MaxHeadRows());
     return step.Run(arena_, context);
   }
 
+  ChoicesResult ScoreChoices(const ChoicesRequest& request, const CallContext& context) override {
+    const ZoneScope zone(trace_, "scoreChoices");
+    for (size_t q = 0; q < request.questions.size(); ++q) {
+      if (!request.questions[q].completions.empty()) continue;
+      throw Error(ErrorCode::kBadArgument, Concat("[scoreChoices] question ", q, " has no choices."));
+    }
+    ScoreRequest score;
+    score.prefixes = request.prefixes;
+    score.groups = request.questions;
+    score.adapter = request.adapter;
+    ScoreStep step(score, *model_, *decoder_, *ops_, options_.max_batch_rows, "scoreChoices");
+    Prepare(step.ArenaBytes(), step.MaxRows(), step.MaxHeadRows());
+    const ScoreResult scored = step.Run(arena_, context);
+    ChoicesResult result;
+    result.counters = scored.counters;
+    for (const auto& question : scored.logprobs) {
+      auto& scores = result.scores.emplace_back();
+      for (const auto& choice : question) scores.push_back(std::accumulate(choice.begin(), choice.end(), 0.0));
+    }
+    return result;
+  }
+
+  void LoadAdapter(const std::string& folder) override {
+    if (model_->trainable() == Trainable::kFull) {
+      throw Error(ErrorCode::kBadArgument, "[adapter] a model loaded for full training takes no adapter.");
+    }
+    if (folder.empty()) {
+      model_->RemoveLora();
+    } else {
+      const LoraOptions lora = ReadAdapterOptions(folder);
+      if (lora.rank > limits_.max_rank) {
+        limits_.max_rank = lora.rank;
+        ReserveWorkspace();
+      }
+      model_->ReplaceLora(lora, [&](const ParameterStore& declared) { CheckAdapterWeights(folder, declared); });
+      ReadAdapterWeights(folder, *model_);
+      model_->Refresh(*ops_);
+    }
+    step_ = 0;
+    gradients_complete_ = true;
+  }
+
   AccumulateResult Accumulate(const AccumulateRequest& request, const CallContext& context) override {
+    const ZoneScope zone(trace_, "accumulate");
     TrainStep step(request, *model_, *decoder_, *ops_, options_.max_batch_rows);
     const bool recompute = step.ArenaBytes(false) > ActivationBudget();
     Prepare(step.ArenaBytes(recompute), step.MaxRows(), step.MaxHeadRows());
@@ -128,6 +187,7 @@ class EngineImpl : public Engine {
   }
 
   UpdateResult Update(const UpdateRequest& request) override {
+    const ZoneScope zone(trace_, "update");
     if (model_->trainable() == Trainable::kNone) {
       throw Error(ErrorCode::kBadArgument, "[update] the model was loaded with trainable \"none\".");
     }
@@ -270,7 +330,9 @@ class EngineImpl : public Engine {
   LoadOptions options_;
   MemoryCounter memory_;
   ThreadPool pool_;
-  std::unique_ptr<Ops> ops_;
+  ZoneTrace trace_;
+  OpTracer tracer_{trace_};
+  std::unique_ptr<ObservedOps> ops_;
   WorkspaceLimits limits_;
   Buffer workspace_;
   Arena arena_;

@@ -9,6 +9,7 @@
 
 #include "core/call_context.h"
 #include "core/dtype.h"
+#include "core/trace.h"
 #include "generate/generate_request.h"
 #include "model/lora_options.h"
 #include "train/train_request.h"
@@ -56,8 +57,16 @@ class Engine {
   virtual ~Engine() = default;
   virtual ModelInfo info() const = 0;
   virtual MemoryReport memory() const = 0;
+  // Records the zones of the calls that follow, at most max_zones of them, until StopTrace(), which gives them.
+  virtual void StartTrace(size_t max_zones) = 0;
+  virtual ZoneTrace StopTrace() = 0;
   virtual GenerateResult Generate(const GenerateRequest& request, const CallContext& context) = 0;
   virtual ScoreResult Score(const ScoreRequest& request, const CallContext& context) = 0;
+  // Log-likelihoods of answer options; each question is computed in one forward with others.
+  virtual ChoicesResult ScoreChoices(const ChoicesRequest& request, const CallContext& context) = 0;
+  // Replaces the adapter by that of a PEFT folder, or by none when empty; optimizer state and pending gradients go with
+  // the old one. A folder that does not fit this model changes nothing.
+  virtual void LoadAdapter(const std::string& folder) = 0;
   virtual AccumulateResult Accumulate(const AccumulateRequest& request, const CallContext& context) = 0;
   virtual UpdateResult Update(const UpdateRequest& request) = 0;
   virtual void ZeroGradients() = 0;

@@ -9,7 +9,7 @@ const fix = process.argv.includes("--fix");
 const node = (script, ...args) => run(process.execPath, [script, ...args]);
 
 function cppFiles() {
-  return ["native", "test/native"].flatMap((folder) =>
+  return ["native", "test/native", "bench/native"].flatMap((folder) =>
     fs
       .readdirSync(path.join(root, folder), { recursive: true })
       .filter((file) => /\.(h|cc|cu|cuh)$/.test(file))

@@ -12,8 +12,8 @@ const sources = JSON.parse(fs.readFileSync(path.join(root, "native/sources.json"
 const list = (names) => names.flatMap((name) => sources[name]);
 
 function check() {
-  const listed = list(["engine", "addon", "tests"]);
-  const found = ["native", "test/native"].flatMap((folder) =>
+  const listed = list(["engine", "addon", "tests", "bench"]);
+  const found = ["native", "test/native", "bench/native"].flatMap((folder) =>
     fs
       .readdirSync(path.join(root, folder), { recursive: true })
       .map((file) => `${folder}/${file}`)

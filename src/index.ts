@@ -5,6 +5,7 @@ export type { Config, ConfigInput } from "./config/schema.ts";
 export type { Question } from "./data/question.ts";
 export { readQuestionFile, readQuestions, writeQuestions } from "./data/questions.ts";
 export { Policy } from "./engine/policy.ts";
+export { Tracer } from "./engine/tracer.ts";
 export { type ErrorCode, RlvrError } from "./errors.ts";
 export { groupAdvantages } from "./grpo/advantages.ts";
 export { aggregations, tokenWeights } from "./grpo/aggregation.ts";

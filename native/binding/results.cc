@@ -95,6 +95,42 @@ Napi::Value ToJs(Napi::Env env, const MemoryReport& memory) {
   return object;
 }
 
+// Columns, one entry a zone; `name` indexes the totals. Times in milliseconds of the monotonic clock.
+Napi::Value ToJs(Napi::Env env, const ZoneTrace& trace) {
+  const size_t count = trace.zones().size();
+  std::vector<int32_t> name(count), layer(count), rows(count);
+  std::vector<double> start(count), length(count), flops(count), bytes(count);
+  for (size_t i = 0; i < count; ++i) {
+    const Zone& zone = trace.zones()[i];
+    while (std::strcmp(trace.totals()[static_cast<size_t>(name[i])].name, zone.name) != 0) ++name[i];
+    layer[i] = zone.layer;
+    rows[i] = static_cast<int32_t>(zone.rows);
+    start[i] = static_cast<double>(zone.start_ns) / 1e6;
+    length[i] = static_cast<double>(zone.length_ns) / 1e6;
+    flops[i] = zone.flops;
+    bytes[i] = zone.bytes;
+  }
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("name", TypedArray(env, name));
+  object.Set("layer", TypedArray(env, layer));
+  object.Set("rows", TypedArray(env, rows));
+  object.Set("startMs", TypedArray(env, start));
+  object.Set("lengthMs", TypedArray(env, length));
+  object.Set("flops", TypedArray(env, flops));
+  object.Set("bytes", TypedArray(env, bytes));
+  object.Set("totals", List(env, trace.totals(), [](Napi::Env e, const ZoneTotal& total) {
+               const Napi::Object entry = Napi::Object::New(e);
+               entry.Set("name", total.name);
+               entry.Set("calls", Number(e, static_cast<double>(total.calls)));
+               entry.Set("lengthMs", Number(e, static_cast<double>(total.length_ns) / 1e6));
+               entry.Set("flops", Number(e, total.flops));
+               entry.Set("bytes", Number(e, total.bytes));
+               return entry;
+             }));
+  object.Set("dropped", Number(env, static_cast<double>(trace.dropped())));
+  return object;
+}
+
 Napi::Value ToJs(Napi::Env env, const GenerateResult& result) {
   const Napi::Object object = Napi::Object::New(env);
   object.Set("groups", List(env, result.groups, [](Napi::Env e, const std::vector<Rollout>& group) {
@@ -108,6 +144,13 @@ Napi::Value ToJs(Napi::Env env, const ScoreResult& result) {
   const Napi::Object object = Napi::Object::New(env);
   object.Set("logprobs", TokenFloats(env, result.logprobs));
   object.Set("entropies", TokenFloats(env, result.entropies));
+  object.Set("counters", ToJs(env, result.counters));
+  return object;
+}
+
+Napi::Value ToJs(Napi::Env env, const ChoicesResult& result) {
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("scores", List(env, result.scores, TypedArray<double>));
   object.Set("counters", ToJs(env, result.counters));
   return object;
 }

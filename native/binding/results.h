@@ -13,8 +13,10 @@ namespace rlvr::binding {
 
 Napi::Value ToJs(Napi::Env env, const ModelInfo& info);
 Napi::Value ToJs(Napi::Env env, const MemoryReport& memory);
+Napi::Value ToJs(Napi::Env env, const ZoneTrace& trace);
 Napi::Value ToJs(Napi::Env env, const GenerateResult& result);
 Napi::Value ToJs(Napi::Env env, const ScoreResult& result);
+Napi::Value ToJs(Napi::Env env, const ChoicesResult& result);
 Napi::Value ToJs(Napi::Env env, const AccumulateResult& result);
 Napi::Value ToJs(Napi::Env env, const UpdateResult& result);
 Napi::Value ToJs(Napi::Env env, const std::vector<std::string>& strings);

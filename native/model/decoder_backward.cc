@@ -1,3 +1,4 @@
+#include "core/trace.h"
 #include "model/decoder.h"
 
 namespace rlvr {
@@ -20,6 +21,7 @@ void Decoder::Backward(const SpanBatch& batch, KvPool& pool, Trace& trace, const
 
 void Decoder::LayerBackward(const SpanBatch& batch, int64_t index, const LayerActivations& a, const KvView& kv,
                             Trace& trace) {
+  const LayerScope traced(index);
   FfnBranchBackward(index, a, trace);
   AttentionBranchBackward(batch, index, a, kv, trace);
 }

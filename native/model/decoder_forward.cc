@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "core/trace.h"
 #include "model/decoder.h"
 
 namespace rlvr {
@@ -55,6 +56,7 @@ void Decoder::RopeTables(const SpanBatch& batch, Arena& arena, Tensor cos[2], Te
 void Decoder::LayerForward(const SpanBatch& batch, int64_t index, const LayerActivations& a,
                            const LayerScratch& scratch, const KvView& kv, const Tensor cos[2], const Tensor sin[2],
                            const Tensor& y) {
+  const LayerScope traced(index);
   const DecoderSpec& s = model_.spec();
   const DecoderLayer& layer = model_.layers()[static_cast<size_t>(index)];
   const double offset = s.norm_weight_offset;

@@ -10,6 +10,7 @@ import { openSession, samplingOf } from "../recipes/session.ts";
 import type { Console } from "./console.ts";
 import { fetchModel } from "./download.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { openTrace } from "./trace-file.ts";
 
 export interface GenerateArguments {
   /** A model (folder, .gguf file, "embedded") or a config. */
@@ -21,15 +22,19 @@ export interface GenerateArguments {
   /** The prompt as it is, without the chat template. */
   readonly raw: boolean;
   readonly count: number;
+  /** A file for the profile. */
+  readonly trace?: string;
 }
 
 export async function generate(args: GenerateArguments, console: Console): Promise<number> {
   const { config, setBy } = await generateConfig(args);
   await fetchModel(config.model.path, console);
   const { signal, release } = interruptSignal(() => console.log("stopping"));
+  const trace = await openTrace(args.trace);
   try {
     await using session = await openSession(config, "none", { signal });
     const { tokenizer, policy } = session;
+    using _trace = trace.tracer?.record(policy);
     // A config's worked examples and system text come along; a bare model gets the prompt alone.
     const system = args.system ?? (setBy.has("prompt.system") ? systemText(config.prompt.system) : undefined);
     const messages = [
@@ -56,7 +61,9 @@ export async function generate(args: GenerateArguments, console: Console): Promi
       },
       { signal },
     );
-    const seconds = (performance.now() - start) / 1000;
+    const end = performance.now();
+    trace.tracer?.phase("generate", start, end);
+    const seconds = (end - start) / 1000;
     const completions = (groups[0] ?? []).map(({ completionIds, finishReason }) => ({
       text: session.textOf(completionIds),
       finish_reason: finishReason,
@@ -74,6 +81,7 @@ export async function generate(args: GenerateArguments, console: Console): Promi
     return exitStatus.ok;
   } finally {
     release();
+    await trace.finish(console);
   }
 }
 

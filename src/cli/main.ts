@@ -13,6 +13,8 @@ network, 130 interrupted. With --json a command writes one object to stdout; its
 
 const overridesHelp = "options of the config: key=value, such as sampling.temperature=1";
 
+const traceHelp = "write where the time goes, by phase and op, as a file for ui.perfetto.dev, and print the totals";
+
 function makeProgram(finish: (status: number) => void): Command {
   const program = new Command("rlvr")
     .description("Reinforcement learning with verified rewards: select questions, train with GRPO, evaluate")
@@ -28,13 +30,18 @@ function makeProgram(finish: (status: number) => void): Command {
     .argument("[overrides...]", overridesHelp)
     .option("--resume", "continue from the newest checkpoint of the run directory", false)
     .option("--show-config", "print every option with its value and its origin, and stop", false)
+    .option("--trace <file>", traceHelp)
     .option("--json", "print the result as one JSON object", false)
     .addHelpText(
       "after",
       "\nExamples:\n  rlvr train configs/quickstart.yaml\n  rlvr train my.yaml batch.steps=20 --resume",
     )
     .action(
-      async (config: string, overrides: string[], options: { resume: boolean; showConfig: boolean; json: boolean }) => {
+      async (
+        config: string,
+        overrides: string[],
+        options: { resume: boolean; showConfig: boolean; trace?: string; json: boolean },
+      ) => {
         const { train } = await import("./train.ts");
         finish(await train({ config, overrides, ...options }, makeConsole(options.json)));
       },
@@ -50,6 +57,7 @@ function makeProgram(finish: (status: number) => void): Command {
     .option("--greedy", "take the most probable token each time", false)
     .option("--raw", "send the prompt without the chat template", false)
     .option("--count <n>", "how many answers", positiveInteger, 1)
+    .option("--trace <file>", traceHelp)
     .option("--json", "print the result as one JSON object", false)
     .addHelpText(
       "after",
@@ -120,6 +128,7 @@ interface GenerateOptions {
   readonly greedy: boolean;
   readonly raw: boolean;
   readonly count: number;
+  readonly trace?: string;
   readonly json: boolean;
 }
 

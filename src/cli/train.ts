@@ -8,6 +8,7 @@ import type { Console } from "./console.ts";
 import { fetchModel } from "./download.ts";
 import { interruptSignal } from "./interrupt.ts";
 import { runFolderFor } from "./run-folder.ts";
+import { openTrace } from "./trace-file.ts";
 import { showTrainProgress } from "./train-progress.ts";
 
 export interface TrainArguments {
@@ -15,6 +16,8 @@ export interface TrainArguments {
   readonly overrides: readonly string[];
   readonly resume: boolean;
   readonly showConfig: boolean;
+  /** A file for the profile of the run. */
+  readonly trace?: string;
 }
 
 /** Runs the command and gives its exit status. */
@@ -32,6 +35,7 @@ export async function train(args: TrainArguments, console: Console): Promise<num
   await fetchModel(config.model.path, console);
   console.log(`run directory: ${config.output.dir}`);
 
+  const trace = await openTrace(args.trace);
   const progress = showTrainProgress(config, console);
   const { signal, release } = interruptSignal(() => {
     progress.stop();
@@ -39,10 +43,17 @@ export async function train(args: TrainArguments, console: Console): Promise<num
   });
   let result: TrainResult;
   try {
-    result = await trainGrpo(config, { resume: args.resume, signal, setBy, onEvent: progress.listener });
+    result = await trainGrpo(config, {
+      resume: args.resume,
+      signal,
+      setBy,
+      onEvent: progress.listener,
+      tracer: trace.tracer,
+    });
   } finally {
     progress.stop();
     release();
+    await trace.finish(console);
   }
   const report = await writeRunReport(result.folder);
   const how = result.interrupted

@@ -6,6 +6,9 @@ import type {
   AccumulateRequest,
   AccumulateResult,
   CallContext,
+  ChoicesRequest,
+  ChoicesResult,
+  EngineTrace,
   GenerateRequest,
   GenerateResult,
   LoadOptions,
@@ -22,8 +25,13 @@ import type {
 export interface NativePolicy {
   info(): ModelInfo;
   memory(): MemoryReport;
+  startTrace(maxZones: number): void;
+  stopTrace(): EngineTrace;
   generate(request: GenerateRequest, jobId: number, onProgress?: Progress): Promise<GenerateResult>;
   score(request: LogprobsRequest, jobId: number, onProgress?: Progress): Promise<LogprobsResult>;
+  scoreChoices(request: ChoicesRequest, jobId: number, onProgress?: Progress): Promise<ChoicesResult>;
+  /** null: no adapter. */
+  loadAdapter(folder: string | null, jobId: number): Promise<ModelInfo>;
   accumulate(request: AccumulateRequest, jobId: number, onProgress?: Progress): Promise<AccumulateResult>;
   update(request: UpdateRequest, jobId: number): Promise<UpdateResult>;
   zeroGradients(jobId: number): Promise<void>;
@@ -66,8 +74,12 @@ export const bindingExports = [
 export const policyMethods = [
   "info",
   "memory",
+  "startTrace",
+  "stopTrace",
   "generate",
   "score",
+  "scoreChoices",
+  "loadAdapter",
   "accumulate",
   "update",
   "zeroGradients",

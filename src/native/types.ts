@@ -74,6 +74,26 @@ export interface MemoryReport {
   arenaGrowths: number;
 }
 
+/** What an engine did while it was traced, in columns with one entry a zone; times are of the monotonic clock. */
+export interface EngineTrace {
+  /** Index into `totals`. */
+  name: Int32Array;
+  /** -1: none. */
+  layer: Int32Array;
+  /** 0: not an op. */
+  rows: Int32Array;
+  startMs: Float64Array;
+  lengthMs: Float64Array;
+  /** What the op's formula needs. */
+  flops: Float64Array;
+  /** Of the op's operands, each moved once. */
+  bytes: Float64Array;
+  /** Of every zone, those that were dropped included. */
+  totals: { name: string; calls: number; lengthMs: number; flops: number; bytes: number }[];
+  /** Zones past the limit: in the totals alone. */
+  dropped: number;
+}
+
 /** The distribution that tokens are sampled from, and whose logprobs everything means. Absent: temperature 1, all tokens. */
 export interface Sampling {
   /** 0 is greedy. */
@@ -84,13 +104,25 @@ export interface Sampling {
   minP?: number;
 }
 
+/** A header that prompts, or other prefixes, continue. It is computed once while something continues it. */
+export interface Prefix {
+  ids: Int32Array;
+  /** Index of an earlier prefix that this one continues. */
+  parent?: number;
+}
+
 export interface Prompt {
   ids: Int32Array;
+  /** Index of the prefix that `ids` continues; results are those of the prefix written out in front of `ids`. */
+  prefix?: number;
+  /** For this prompt's rollouts; the request's unless given. */
+  maxNewTokens?: number;
   /** Names the question for the random numbers: the same key and seed give the same rollouts. */
   key: bigint;
 }
 
 export interface GenerateRequest {
+  prefixes?: Prefix[];
   prompts: Prompt[];
   /** Completions of each prompt; 1 unless given. */
   rollouts?: number;
@@ -127,8 +159,9 @@ export interface GenerateResult {
 }
 
 export interface LogprobsRequest {
-  /** A prompt and its completions; the prompt is computed once. */
-  groups: { promptIds: Int32Array; completionIds: Int32Array[] }[];
+  prefixes?: Prefix[];
+  /** A prompt and its completions; the prompt is computed once. `prefix`: what the prompt continues. */
+  groups: { prefix?: number; promptIds: Int32Array; completionIds: Int32Array[] }[];
   sampling?: Sampling;
   adapter?: boolean;
 }
@@ -137,6 +170,27 @@ export interface LogprobsResult {
   /** [group][completion], one value a token. */
   logprobs: Float32Array[][];
   entropies: Float32Array[][];
+  counters: Counters;
+}
+
+/** A question with its answer options: what the options continue, and at least one of them. */
+export interface ChoiceQuestion {
+  /** Index of the prefix that `promptIds` continues. */
+  prefix?: number;
+  promptIds: Int32Array;
+  choices: Int32Array[];
+}
+
+export interface ChoicesRequest {
+  prefixes?: Prefix[];
+  questions: ChoiceQuestion[];
+  /** false: the frozen base. */
+  adapter?: boolean;
+}
+
+export interface ChoicesResult {
+  /** [question][choice]: the sum of the choice's token logprobs after its question, in nats, at temperature 1. */
+  scores: Float64Array[];
   counters: Counters;
 }
 

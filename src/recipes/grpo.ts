@@ -3,6 +3,7 @@ import type { ResolvedConfig } from "../config/resolve.ts";
 import type { Config } from "../config/schema.ts";
 import { batchCounts, showConfig } from "../config/show.ts";
 import type { Question } from "../data/question.ts";
+import type { Tracer } from "../engine/tracer.ts";
 import { RlvrError } from "../errors.ts";
 import { formOnly, formOnlyWindow, klAlarm } from "../grpo/guards.ts";
 import { scheduleFactor, warmupSteps } from "../grpo/schedule.ts";
@@ -33,6 +34,8 @@ export interface TrainOptions {
   /** Once aborted, the running step is finished and saved, and the run ends; before the first step it ends at once. */
   readonly signal?: AbortSignal;
   readonly onEvent?: TrainListener;
+  /** Records the phases of each step and what the engine does in them. */
+  readonly tracer?: Tracer | undefined;
   /** Who set which option, for the comments of config.yaml. */
   readonly setBy?: ResolvedConfig["setBy"];
 }
@@ -68,6 +71,8 @@ export async function trainGrpo(config: Config, options: TrainOptions = {}): Pro
   const session = options.session ?? (await openSession(config, "lora", { signal, ...progress("load") }));
   await using _ = { [Symbol.asyncDispose]: async () => (options.session ? undefined : await session.policy.close()) };
   const { policy } = session;
+  using _trace = options.tracer?.record(policy);
+  const prepared = stopwatch(options.tracer);
 
   const candidates = await usableQuestions(options.questions ?? config.data.train, session, config, onEvent);
   const state = run.resumedFrom ? await restoreTraining(run.resumedFrom, policy) : newState();
@@ -99,9 +104,10 @@ export async function trainGrpo(config: Config, options: TrainOptions = {}): Pro
     onEvent({ kind: "checkpoint", step: state.step, folder });
   };
 
+  prepared("prepare");
   while (state.step < totalSteps && !signal?.aborted) {
     const step = state.step + 1;
-    const watch = stopwatch();
+    const watch = stopwatch(options.tracer);
 
     // Action sampling: G completions for each question from the current policy.
     const asked = stream.ofStep(state.step, counts.questionsPerStep);
@@ -109,9 +115,10 @@ export async function trainGrpo(config: Config, options: TrainOptions = {}): Pro
       rollouts: config.sampling.numGenerations,
       ...progress("rollout", step),
     });
+    const samplingSeconds = watch("rollout");
     // Reward evaluation: text in, numbers out.
     const scores = await rollouts.scoreGroups(sampled.groups, rewards);
-    const rolloutSeconds = watch();
+    const rolloutSeconds = samplingSeconds + watch("reward");
     // Relative advantage: each reward against its own group.
     const advantages = rollouts.advantagesOf(scores, config);
     // The frozen base, adapter off, for the KL term.
@@ -119,15 +126,17 @@ export async function trainGrpo(config: Config, options: TrainOptions = {}): Pro
       config.loss.beta > 0
         ? await rollouts.referenceLogprobs(session, sampled.groups, config, progress("reference", step))
         : undefined;
-    const referenceSeconds = watch();
+    const referenceSeconds = watch("reference");
     // Policy update: the clipped objective; gradients add up in the adapter over the micro-batches.
     const results = [];
     for (const groups of rollouts.packMicroBatches(sampled.groups, advantages, reference, config)) {
       const request = { groups, sampling: samplingOf(config), loss: rollouts.policyLoss(config) };
       results.push(await policy.accumulate(request, progress("train", step)));
     }
+    const accumulateSeconds = watch("accumulate");
     const learningRate = learningRateOf(config, state.step, totalSteps);
     const update = await policy.update(rollouts.adamW(config, learningRate));
+    const trainSeconds = accumulateSeconds + watch("update");
 
     const loss = rollouts.mergeResults(results);
     const result: StepResult = {
@@ -140,11 +149,12 @@ export async function trainGrpo(config: Config, options: TrainOptions = {}): Pro
       update,
       learningRate,
       tokensComputed: rollouts.addCounters(sampled.counters, reference?.counters, loss.counters).tokensComputed,
-      seconds: { rollout: rolloutSeconds, reference: referenceSeconds, train: watch() },
+      seconds: { rollout: rolloutSeconds, reference: referenceSeconds, train: trainSeconds },
       peakBytes: policy.memory().peakBytes,
     };
     const metrics = stepMetrics(result);
     await run.log(metrics, completionRecords(result));
+    watch("record");
     state.step = step;
     state.window = [...state.window, result.statistics].slice(-formOnlyWindow);
     state.skippedInRow = update.skipped ? state.skippedInRow + 1 : 0;
@@ -201,12 +211,13 @@ function watchOver(
   );
 }
 
-/** A function that gives the seconds since its last call. */
-function stopwatch(): () => number {
+/** A function that gives the seconds since its last call, and puts them in the trace under a name. */
+function stopwatch(tracer: Tracer | undefined): (phase: string) => number {
   let last = performance.now();
-  return () => {
-    const seconds = (performance.now() - last) / 1000;
-    last = performance.now();
-    return seconds;
+  return (phase) => {
+    const [start, end] = [last, performance.now()];
+    last = end;
+    tracer?.phase(phase, start, end);
+    return (end - start) / 1000;
   };
 }

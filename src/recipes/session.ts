@@ -23,7 +23,8 @@ export type PolicyCalls = Pick<
   | "saveState"
   | "loadState"
   | "close"
->;
+> &
+  Partial<Pick<Policy, "startTrace" | "stopTrace">>;
 
 /** Questions as prompts, completions as text. */
 export interface Prompts {
