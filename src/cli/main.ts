@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // The rlvr command: reads arguments, runs a command, turns its end into an exit status. Commands load on use.
 import { createRequire } from "node:module";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { type Benchmark, benchmarks } from "../data/benchmark-row.ts";
 import { exitStatus, exitStatusOf, RlvrError } from "../errors.ts";
 import { colored, makeConsole } from "./console.ts";
 
@@ -22,6 +23,26 @@ function makeProgram(finish: (status: number) => void): Command {
     .exitOverride()
     .showHelpAfterError("(rlvr --help lists the commands)")
     .addHelpText("after", exitCodes);
+
+  program
+    .command("select")
+    .description("choose training questions by how models answer them")
+    .argument("<config>", "a YAML config, such as configs/open-medical-r1/select-phi-4.yaml")
+    .argument("[overrides...]", "options of the config: key=value, such as strategy.hard=40")
+    .option("--compose-only", "use the answers that are there, and fail where one is missing", false)
+    .option("--show-config", "print every option with its value and its origin, and stop", false)
+    .option("--json", "print the result as one JSON object", false)
+    .addHelpText("after", "\nAnswers are kept: an interrupted selection goes on, another strategy asks nothing again.")
+    .action(
+      async (
+        config: string,
+        overrides: string[],
+        options: { composeOnly: boolean; showConfig: boolean; json: boolean },
+      ) => {
+        const { select } = await import("./select.ts");
+        finish(await select({ config, overrides, ...options }, makeConsole(options.json)));
+      },
+    );
 
   program
     .command("train")
@@ -92,6 +113,49 @@ function makeProgram(finish: (status: number) => void): Command {
     });
 
   program
+    .command("compare")
+    .description("compare evaluations of the same questions: differences, intervals, exact tests")
+    .argument("<runs...>", "evaluation folders; the first is the baseline")
+    .option("--all-pairs", "compare every pair, not only each with the first", false)
+    .option("--benchmarks <names>", "only these, such as mmlu,gsm8k", benchmarkList)
+    .option("--categories <maps...>", "category maps, such as mmlu=lm-eval cmmlu=overlapping", [])
+    .option("--subjects", "show every subject, not only the clearest", false)
+    .option("--markdown", "print Markdown tables", false)
+    .option("--resamples <n>", "resamples of the bootstrap", positiveInteger)
+    .option("--seed <n>", "seed of the bootstrap", wholeNumber)
+    .option("--json", "print the result as one JSON object", false)
+    .addHelpText("after", "\nExample:\n  rlvr compare runs/base runs/tuned --markdown > comparison.md")
+    .action(async (folders: string[], options: CompareOptions) => {
+      const { compare } = await import("./compare.ts");
+      const optional = { benchmarks: undefined, resamples: undefined, seed: undefined };
+      finish(await compare({ folders, ...optional, ...options }, makeConsole(options.json)));
+    });
+
+  program
+    .command("report")
+    .description("draw evaluations, trainings and selections: one page, pictures, tables")
+    .argument("<runs...>", "run folders; the first evaluation is the baseline")
+    .requiredOption("--out <folder>", "the folder to write")
+    .option("--title <text>", "the page's title")
+    .option("--all-pairs", "compare every pair, not only each with the first", false)
+    .option("--benchmarks <names>", "only these, such as mmlu,gsm8k", benchmarkList)
+    .option("--categories <maps...>", "category maps, such as mmlu=lm-eval cmmlu=overlapping", [])
+    .option("--medical <lists...>", "subjects of the medical figures, such as mmlu=anatomy,virology", [])
+    .option("--text-limit <n>", "longest completion in the page, in characters", positiveInteger)
+    .addOption(new Option("--png <when>", "draw PNG pictures too").choices(["auto", "always", "never"]).default("auto"))
+    .option("--font <files...>", "font files for PNG pictures")
+    .option("--resamples <n>", "resamples of the bootstrap", positiveInteger)
+    .option("--seed <n>", "seed of the bootstrap", wholeNumber)
+    .option("--json", "print the result as one JSON object", false)
+    .addHelpText("after", "\nExample:\n  rlvr report runs/base runs/tuned runs/training --out runs/report")
+    .action(async (folders: string[], { allPairs, categories, font, json, ...options }: ReportOptions) => {
+      const { report } = await import("./report.ts");
+      const pairs = allPairs ? "all" : "baseline";
+      const args = { ...options, folders, pairs, categoryMaps: categories, fontFiles: font } as const;
+      finish(await report(args, makeConsole(json)));
+    });
+
+  program
     .command("doctor")
     .description("check whether this machine can run the package")
     .option("--json", "print the result as one JSON object", false)
@@ -114,9 +178,11 @@ function makeProgram(finish: (status: number) => void): Command {
   program
     .command("schema")
     .description("print the JSON Schema of configs, for completion in editors")
-    .action(async () => {
+    .option("--select", "of the configs of rlvr select", false)
+    .action(async (options: { select: boolean }) => {
       const { configJsonSchema } = await import("../config/schema.ts");
-      process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+      const { selectJsonSchema } = await import("../config/select-schema.ts");
+      process.stdout.write(`${JSON.stringify(options.select ? selectJsonSchema() : configJsonSchema(), null, 2)}\n`);
       finish(exitStatus.ok);
     });
 
@@ -130,6 +196,49 @@ interface GenerateOptions {
   readonly count: number;
   readonly trace?: string;
   readonly json: boolean;
+}
+
+interface ReportOptions {
+  readonly out: string;
+  readonly title?: string;
+  readonly allPairs: boolean;
+  readonly benchmarks?: readonly Benchmark[];
+  readonly categories: readonly string[];
+  readonly medical: readonly string[];
+  readonly textLimit?: number;
+  readonly png: "auto" | "always" | "never";
+  readonly font?: readonly string[];
+  readonly resamples?: number;
+  readonly seed?: number;
+  readonly json: boolean;
+}
+
+interface CompareOptions {
+  readonly allPairs: boolean;
+  readonly benchmarks?: readonly Benchmark[];
+  readonly categories: readonly string[];
+  readonly subjects: boolean;
+  readonly markdown: boolean;
+  readonly resamples?: number;
+  readonly seed?: number;
+  readonly json: boolean;
+}
+
+function benchmarkList(text: string): Benchmark[] {
+  const names = text.split(",").map((name) => name.trim());
+  const unknown = names.filter((name) => !benchmarks.some((one) => one === name));
+  if (unknown.length > 0) {
+    throw new InvalidArgumentError(`"${unknown.join(",")}"; expected some of ${benchmarks.join(",")}`);
+  }
+  return names as Benchmark[];
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value >= 2 ** 32) {
+    throw new InvalidArgumentError("expected a whole number from 0 and below 2^32");
+  }
+  return value;
 }
 
 function positiveInteger(text: string): number {

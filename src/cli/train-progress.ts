@@ -1,11 +1,11 @@
 // A training run as a person follows it: one live line with ETA on a terminal, plain lines elsewhere.
-import { Presets, SingleBar } from "cli-progress";
 import type { Config } from "../config/schema.ts";
 import { describeCounts } from "../config/show.ts";
 import type { EvaluationScores } from "../recipes/evaluate-questions.ts";
 import type { Phase, TrainEvent, TrainListener } from "../recipes/events.ts";
 import type { StepMetrics } from "../run/records.ts";
 import { type Console, duration } from "./console.ts";
+import { LiveLine } from "./live-line.ts";
 
 // Steps over which the time of a step is averaged for the ETA: completions change in length while the model learns.
 const etaWindow = 10;
@@ -108,35 +108,4 @@ function scoreLine({ accuracy, format, truncated, completionLength }: Evaluation
     `accuracy ${percent(accuracy)}  format ${percent(format)}  cut off ${percent(truncated)}  ` +
     `length ${completionLength.toFixed(0)}`
   );
-}
-
-/** One line at the bottom of the terminal that shows how far a phase is. */
-class LiveLine {
-  #bar: SingleBar | undefined;
-  #what = "";
-
-  show(what: string, done: number, total: number): void {
-    if (this.#bar === undefined || this.#what !== what) {
-      this.clear();
-      this.#what = what;
-      this.#bar = new SingleBar(
-        {
-          format: "{what} {bar} {percentage} %",
-          stream: process.stderr,
-          clearOnComplete: true,
-          hideCursor: true,
-          fps: 8,
-        },
-        Presets.shades_grey,
-      );
-      this.#bar.start(total, 0, { what });
-    }
-    this.#bar.setTotal(total);
-    this.#bar.update(done);
-  }
-
-  clear(): void {
-    this.#bar?.stop();
-    this.#bar = undefined;
-  }
 }

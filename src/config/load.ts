@@ -20,9 +20,14 @@ export interface LoadedConfig extends ResolvedConfig {
  * it are relative to the working directory, as on a command line.
  */
 export async function loadConfig(file: string, overrides: readonly string[] = []): Promise<LoadedConfig> {
-  let text: string;
+  const resolved = resolveConfig(await readConfigFile(file), file, overrides);
+  return { ...resolved, file, config: withRealPaths(resolved.config, file, process.env) };
+}
+
+/** The text of a config file, or of this package's file of that name. */
+export async function readConfigFile(file: string): Promise<string> {
   try {
-    text = await readFile(existsSync(file) ? file : resolve(packageRoot, file), "utf8");
+    return await readFile(existsSync(file) ? file : resolve(packageRoot, file), "utf8");
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RlvrError(
@@ -31,8 +36,6 @@ export async function loadConfig(file: string, overrides: readonly string[] = []
       { cause },
     );
   }
-  const resolved = resolveConfig(text, file, overrides);
-  return { ...resolved, file, config: withRealPaths(resolved.config, file, process.env) };
 }
 
 /**
@@ -63,7 +66,8 @@ export function embeddedModelPath(): string {
   return join(packageRoot, "models/quickstart");
 }
 
-function expandPath(path: string, env: NodeJS.ProcessEnv): string {
+/** A path with `${NAME}`, `${NAME:-default}` and a leading `~/` replaced. */
+export function expandPath(path: string, env: NodeJS.ProcessEnv): string {
   const expanded = path.replaceAll(/\$\{(\w+)(?::-([^}]*))?\}/g, (_, name: string, fallback: string | undefined) => {
     const value = env[name] || fallback;
     if (value !== undefined) return value;

@@ -1,41 +1,41 @@
 // Schema issues in words: what came, what was expected, and which key was probably meant.
 import type { z } from "zod";
 import { nearest } from "./nearest.ts";
-import type { Mistake } from "./resolve.ts";
-import { optionInfo } from "./schema.ts";
+import type { Mistake, OptionInfo } from "./option.ts";
 
 type Issue = z.core.$ZodIssue;
+type Options = ReadonlyMap<string, OptionInfo>;
 
 /** One mistake for each issue; an unknown key is one each. `value` is what was checked. */
-export function mistakesOf(issues: readonly Issue[], value: unknown): Mistake[] {
+export function mistakesOf(issues: readonly Issue[], value: unknown, options: Options): Mistake[] {
   return issues.flatMap((issue) => {
     const path = issue.path.map(String);
-    if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey([...path, key]));
-    if (issue.code === "invalid_union") return [unionMistake(issue, path, value)];
+    if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey([...path, key], options));
+    if (issue.code === "invalid_union") return [unionMistake(issue, path, value, options)];
     return [{ path: path.join("."), message: messageOf(issue, valueAt(value, path)) }];
   });
 }
 
-function unknownKey(path: readonly string[]): Mistake {
+function unknownKey(path: readonly string[], options: Options): Mistake {
   const parent = path.slice(0, -1).join(".");
   const key = path.at(-1) ?? "";
-  const meant = nearest(key, siblings(parent)) ?? elsewhere(key);
-  const known = siblings(parent);
+  const meant = nearest(key, siblings(parent, options)) ?? elsewhere(key, options);
+  const known = siblings(parent, options);
   const hint = meant === undefined ? `; known here: ${known.join(", ") || "nothing"}` : `; did you mean ${meant}?`;
   return { path: path.join("."), message: `unknown key${hint}` };
 }
 
 /** The keys that a section has. */
-function siblings(parent: string): string[] {
+function siblings(parent: string, options: Options): string[] {
   const depth = parent === "" ? 0 : parent.split(".").length;
   const prefix = parent === "" ? "" : `${parent}.`;
-  const keys = [...optionInfo.keys()].filter((path) => path.startsWith(prefix));
+  const keys = [...options.keys()].filter((path) => path.startsWith(prefix));
   return [...new Set(keys.map((path) => path.split(".")[depth] ?? ""))];
 }
 
 /** The full path of an option of that name, or nearly, in any section: "lr" is "optimizer.lr". */
-function elsewhere(key: string): string | undefined {
-  const paths = [...optionInfo.keys()];
+function elsewhere(key: string, options: Options): string | undefined {
+  const paths = [...options.keys()];
   const name = nearest(
     key,
     paths.map((path) => path.slice(path.lastIndexOf(".") + 1)),
@@ -44,11 +44,16 @@ function elsewhere(key: string): string | undefined {
 }
 
 /** Of a union, the branch that came closest: the one whose first issue lies deepest. */
-function unionMistake(issue: Issue & { code: "invalid_union" }, path: readonly string[], value: unknown): Mistake {
+function unionMistake(
+  issue: Issue & { code: "invalid_union" },
+  path: readonly string[],
+  value: unknown,
+  options: Options,
+): Mistake {
   const branches = issue.errors.filter((branch) => branch.length > 0);
   const deepest = branches.find((branch) => branch.some((inner) => inner.path.length > 0 || "keys" in inner));
   if (deepest !== undefined) {
-    const [inner] = mistakesOf(deepest, valueAt(value, path));
+    const [inner] = mistakesOf(deepest, valueAt(value, path), options);
     if (inner !== undefined)
       return { path: [...path, inner.path].filter((part) => part !== "").join("."), message: inner.message };
   }

@@ -3,31 +3,38 @@ import { type Document, isNode, LineCounter, parse, parseDocument } from "yaml";
 import type { z } from "zod";
 import { RlvrError } from "../errors.ts";
 import { mistakesOf } from "./mistakes.ts";
-import { type Config, type ConfigInput, type ConfigValues, configSchema, fromCamel, toCamel } from "./schema.ts";
+import { type Camel, type ConfigKind, fromCamel, toCamel } from "./option.ts";
+import { type Config, type ConfigInput, type ConfigValues, runKind } from "./schema.ts";
 
 /** Who set an option. */
 export type SetBy = "config file" | "command line" | "caller";
 
 /** A checked config with what is needed to print it. */
-export interface ResolvedConfig {
-  readonly config: Config;
+export interface Resolved<Values> {
+  readonly config: Camel<Values>;
   /** The same with the file's keys. */
-  readonly values: ConfigValues;
+  readonly values: Values;
   /** Dotted paths of the options that are set, and by whom; all others have their defaults. */
   readonly setBy: ReadonlyMap<string, SetBy>;
 }
 
-/** A mistake in a config: where, and what was expected there. */
-export interface Mistake {
-  readonly path: string;
-  readonly message: string;
+export type ResolvedConfig = Resolved<ConfigValues>;
+
+/** The config of a run from YAML text; see resolveAs. */
+export function resolveConfig(text: string, file: string, overrides: readonly string[] = []): ResolvedConfig {
+  return resolveAs(runKind, text, file, overrides);
 }
 
 /**
  * Checks a YAML config with `key=value` overrides ("sampling.temperature=1", "rewards.0.weight=2"; values are YAML).
  * Throws RLVR_BAD_CONFIG with every mistake, its line, and the nearest known key.
  */
-export function resolveConfig(text: string, file: string, overrides: readonly string[] = []): ResolvedConfig {
+export function resolveAs<S extends z.ZodType>(
+  kind: ConfigKind<S>,
+  text: string,
+  file: string,
+  overrides: readonly string[] = [],
+): Resolved<z.output<S>> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) {
@@ -46,30 +53,42 @@ export function resolveConfig(text: string, file: string, overrides: readonly st
     if (problem !== undefined) badOverrides.push(problem);
   }
   const value: unknown = document.toJS() ?? {};
-  const result = configSchema.safeParse(value);
-  const mistakes = [...mistakesOf(result.error?.issues ?? [], value), ...crossMistakes(value)];
-  if (mistakes.length > 0 || badOverrides.length > 0) {
+  const { data, mistakes } = check(kind, value);
+  if (data === undefined || mistakes.length > 0 || badOverrides.length > 0) {
     const located = mistakes.map(({ path, message }) => {
       const where = setBy.get(path) === "command line" ? "command line: " : lineOf(document, lines, path);
       return `${where}${path === "" ? "" : `${path}: `}${message}`;
     });
     throw configError(file, [...badOverrides, ...located]);
   }
-  return { config: toCamel(result.data as ConfigValues), values: result.data as ConfigValues, setBy };
+  return { config: toCamel(data), values: data, setBy };
 }
 
 /** The config of a program that embeds the package: options in camel case, checked in the same way. */
 export function defineConfig(input: ConfigInput): Config {
-  const value = fromCamel(input);
-  const result = configSchema.safeParse(value);
-  const mistakes = [...mistakesOf(result.error?.issues ?? [], value), ...crossMistakes(value)];
-  if (mistakes.length > 0) {
-    throw configError(
-      "the given config",
-      mistakes.map(({ path, message }) => `${path === "" ? "" : `${path}: `}${message}`),
+  return defineAs(runKind, input);
+}
+
+/** The same for any kind of config; `input` has everything without a default. */
+export function defineAs<S extends z.ZodType>(kind: ConfigKind<S>, input: Camel<z.input<S>>): Camel<z.output<S>> {
+  const { data, mistakes } = check(kind, fromCamel(input));
+  if (data !== undefined && mistakes.length === 0) return toCamel(data);
+  throw configError(
+    "the given config",
+    mistakes.map(({ path, message }) => `${path === "" ? "" : `${path}: `}${message}`),
+  );
+}
+
+/** What the schema and the kind's own rules find in a raw value. */
+function check<S extends z.ZodType>({ schema, options, crossMistakes }: ConfigKind<S>, value: unknown) {
+  const result = schema.safeParse(value);
+  const read = (...path: string[]): unknown =>
+    path.reduce<unknown>(
+      (at, key) => (typeof at === "object" && at !== null ? Reflect.get(at, key) : undefined),
+      value,
     );
-  }
-  return toCamel(result.data as z.output<typeof configSchema>);
+  const mistakes = [...mistakesOf(result.error?.issues ?? [], value, options), ...crossMistakes(read)];
+  return { data: result.data, mistakes };
 }
 
 function configError(file: string, mistakes: readonly string[]): RlvrError {
@@ -78,27 +97,6 @@ function configError(file: string, mistakes: readonly string[]): RlvrError {
     "RLVR_BAD_CONFIG",
     `[config] ${file}: ${count}\n${mistakes.map((line) => `  ${line}`).join("\n")}`,
   );
-}
-
-/** Rules over more than one option; read from the raw value so that they are reported beside the others. */
-function crossMistakes(value: unknown): Mistake[] {
-  const read = (...path: string[]): unknown =>
-    path.reduce<unknown>(
-      (at, key) => (typeof at === "object" && at !== null ? Reflect.get(at, key) : undefined),
-      value,
-    );
-  const mistakes: Mistake[] = [];
-  const evaluated = read("evaluation", "questions");
-  if (typeof evaluated === "number" && evaluated > 0 && (read("data", "eval") ?? null) === null) {
-    mistakes.push({
-      path: "evaluation.questions",
-      message: `is ${evaluated}, but data.eval names no held-out questions`,
-    });
-  }
-  if (read("filter", "enabled") === true && read("filter", "hard") === 0 && read("filter", "easy") === 0) {
-    mistakes.push({ path: "filter", message: "hard and easy are both 0; nothing would be left to train on" });
-  }
-  return mistakes;
 }
 
 /** Puts an override into the document; gives the problem when it is not `key=value`. */

@@ -4,31 +4,25 @@ import { dataFormats } from "../data/questions.ts";
 import { advantageScales } from "../grpo/advantages.ts";
 import { lossTypes } from "../grpo/aggregation.ts";
 import { scheduleNames } from "../grpo/schedule.ts";
-
-/**
- * Where a default comes from: the paper states it; it is what the paper's tools did by default in its weeks
- * (a reconstruction); or it is this project's own choice.
- */
-export type Origin = "paper" | "reconstruction" | "ours";
-
-/** An option with its default; origin and note are printed beside the resolved value. */
-function option<T extends z.ZodType>(type: T, value: z.input<T> & z.output<T>, origin: Origin, note: string) {
-  // Zod's own type for a default's argument hides behind generics; the parameter above states it.
-  return type.default(value as never).meta({ origin, description: note });
-}
-
-const count = z.int().min(1);
-const optionalCount = count.nullable();
-const share = z.number().min(0).max(1);
-const nonNegative = z.number().min(0);
-const text = z.string().min(1);
+import {
+  type Camel,
+  type ConfigKind,
+  count,
+  type Mistake,
+  nonNegative,
+  option,
+  optionalCount,
+  optionsOf,
+  share,
+  text,
+} from "./option.ts";
 
 const byteSize = z.union([
   count,
   z.string().regex(/^\d+(\.\d+)? ?([KMGT]i?)?B$/, { error: 'bytes, or a text such as "4GiB" or "500MB"' }),
 ]);
 
-const questionSource = z.union([
+export const questionSource = z.union([
   text,
   z.strictObject({
     generator: z.literal("patient-cards"),
@@ -38,7 +32,7 @@ const questionSource = z.union([
   }),
 ]);
 
-const model = z.strictObject({
+export const model = z.strictObject({
   path: text.meta({
     origin: "ours",
     description:
@@ -182,58 +176,37 @@ export const configSchema = z.strictObject({
 /** A config as it stands in the file: keys with underscores, defaults filled in. */
 export type ConfigValues = z.output<typeof configSchema>;
 
-type CamelKey<S extends string> = S extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<CamelKey<Tail>>}` : S;
-type Camel<T> = T extends readonly (infer Item)[]
-  ? Camel<Item>[]
-  : T extends object
-    ? { [K in keyof T as CamelKey<K & string>]: Camel<T[K]> }
-    : T;
-
 /** A resolved config as code uses it: the same options in camel case. */
 export type Config = Camel<ConfigValues>;
 /** What code may leave out: everything with a default. */
 export type ConfigInput = Camel<z.input<typeof configSchema>>;
 export type QuestionSource = Config["data"]["train"];
 
-/** The same value with every key of its objects renamed. */
-function renameKeys(value: unknown, rename: (key: string) => string): unknown {
-  if (Array.isArray(value)) return value.map((item) => renameKeys(item, rename));
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [rename(key), renameKeys(item, rename)]));
-}
-
-export function toCamel(values: ConfigValues): Config {
-  return renameKeys(values, (key) => key.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase())) as Config;
-}
-
-export function fromCamel(input: ConfigInput): unknown {
-  return renameKeys(input, (key) => key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
-}
-
 /** The schema for editors, as JSON Schema. */
 export function configJsonSchema(): Record<string, unknown> {
   return { title: "rlvr run configuration", ...z.toJSONSchema(configSchema, { io: "input" }) };
 }
 
-export interface OptionInfo {
-  readonly path: string;
-  readonly origin: Origin;
-  readonly note: string;
-}
-
 /** Every option by its dotted path, with the origin of its default. */
-export const optionInfo: ReadonlyMap<string, OptionInfo> = new Map(
-  listOptions(configSchema, "").map((info) => [info.path, info]),
-);
+export const optionInfo = optionsOf(configSchema);
 
-function listOptions(schema: z.ZodType, path: string): OptionInfo[] {
-  const meta = schema.meta();
-  if (meta?.origin !== undefined) {
-    return [{ path, origin: meta.origin as Origin, note: meta.description ?? "" }];
-  }
-  const inner = schema instanceof z.ZodPrefault ? (schema.unwrap() as z.ZodType) : schema;
-  if (!(inner instanceof z.ZodObject)) return [];
-  return Object.entries(inner.shape).flatMap(([key, child]) =>
-    listOptions(child as z.ZodType, path === "" ? key : `${path}.${key}`),
-  );
-}
+/** The config of a run. */
+export const runKind: ConfigKind<typeof configSchema> = {
+  schema: configSchema,
+  options: optionInfo,
+  least: { model: { path: "-" }, data: { train: "-" } },
+  crossMistakes(read) {
+    const mistakes: Mistake[] = [];
+    const evaluated = read("evaluation", "questions");
+    if (typeof evaluated === "number" && evaluated > 0 && (read("data", "eval") ?? null) === null) {
+      mistakes.push({
+        path: "evaluation.questions",
+        message: `is ${evaluated}, but data.eval names no held-out questions`,
+      });
+    }
+    if (read("filter", "enabled") === true && read("filter", "hard") === 0 && read("filter", "easy") === 0) {
+      mistakes.push({ path: "filter", message: "hard and easy are both 0; nothing would be left to train on" });
+    }
+    return mistakes;
+  },
+};

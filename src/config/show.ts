@@ -1,18 +1,24 @@
 // The resolved config as YAML, each value with where it came from, and the counts that follow from it.
 import { Document, isMap, isPair, isScalar, visit } from "yaml";
-import type { ResolvedConfig, SetBy } from "./resolve.ts";
-import { type Config, configSchema, fromCamel, optionInfo } from "./schema.ts";
+import { type ConfigKind, fromCamel } from "./option.ts";
+import type { SetBy } from "./resolve.ts";
+import { type Config, runKind } from "./schema.ts";
+
+/** The config of a run; see showAs. */
+export function showConfig(config: Config, setBy?: ReadonlyMap<string, SetBy>): string {
+  return showAs(runKind, config, setBy);
+}
 
 /**
  * The whole config as YAML that loads back to the same values; a comment beside each names its origin. `setBy` tells who
  * set which option; without it, a value that is not the default counts as set by the caller.
  */
-export function showConfig(config: Config, setBy: ResolvedConfig["setBy"] = setByCaller(config)): string {
+export function showAs(kind: ConfigKind, config: object, setBy = setByCaller(kind, config)): string {
   const document = new Document(fromCamel(config));
   visit(document, {
     Pair(_, pair, ancestors) {
       const keys = [...ancestors.filter(isPair), pair].map(({ key }) => (isScalar(key) ? String(key.value) : ""));
-      const comment = originOf(keys.join("."), setBy);
+      const comment = originOf(keys.join("."), kind, setBy);
       if (comment === undefined) return;
       const { key, value } = pair;
       if (isScalar(value)) value.comment = ` ${comment}`;
@@ -23,21 +29,21 @@ export function showConfig(config: Config, setBy: ResolvedConfig["setBy"] = setB
   return document.toString({ lineWidth: 0, flowCollectionPadding: false });
 }
 
-function originOf(path: string, setBy: ReadonlyMap<string, string>): string | undefined {
-  const info = optionInfo.get(path);
+function originOf(path: string, kind: ConfigKind, setBy: ReadonlyMap<string, string>): string | undefined {
+  const info = kind.options.get(path);
   if (info === undefined) return undefined;
   const source = setBy.get(path) ?? [...setBy].find(([set]) => set.startsWith(`${path}.`))?.[1];
   return source === undefined ? `${info.origin}: ${info.note}` : `set by the ${source}`;
 }
 
 /** Every option whose value is not its default. */
-function setByCaller(config: Config): Map<string, SetBy> {
+function setByCaller(kind: ConfigKind, config: object): ReadonlyMap<string, SetBy> {
   const values = fromCamel(config);
-  const defaults = configSchema.parse({ model: { path: "-" }, data: { train: "-" } });
+  const defaults = kind.schema.parse(kind.least);
   const at = (value: unknown, path: string) =>
     path.split(".").reduce<unknown>((inner, key) => Reflect.get(inner as object, key), value);
   const isDefault = (path: string) => JSON.stringify(at(values, path)) === JSON.stringify(at(defaults, path));
-  return new Map([...optionInfo.keys()].filter((path) => !isDefault(path)).map((path) => [path, "caller"]));
+  return new Map([...kind.options.keys()].filter((path) => !isDefault(path)).map((path) => [path, "caller"]));
 }
 
 export interface BatchCounts {

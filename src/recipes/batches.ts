@@ -1,7 +1,7 @@
 // Which questions a step asks, and the key of each one's random numbers. Both follow from the seed and the step alone,
 // so a run that is resumed asks and draws what the uninterrupted run would have.
-import { createHash } from "node:crypto";
 import type { Question } from "../data/question.ts";
+import { hash64, shuffled } from "../selection/shuffle.ts";
 
 /** A question at its place in the run. */
 export interface AskedQuestion {
@@ -10,22 +10,9 @@ export interface AskedQuestion {
   readonly key: bigint;
 }
 
-/** The first 64 bits of the SHA-256 of the parts; what every order and key here is made of. */
-export function hash64(...parts: readonly (string | number)[]): bigint {
-  return createHash("sha256").update(parts.join("\n")).digest().readBigUInt64BE();
-}
-
 /** The key of a question's rollouts for one purpose, such as "train/0" (epoch 0) or "evaluate". */
 export function questionKey(purpose: string, question: Pick<Question, "id">): bigint {
   return hash64(purpose, question.id);
-}
-
-/** The questions in an order drawn from `seed` and `purpose`; each order is equally likely. */
-export function shuffled(questions: readonly Question[], seed: number, purpose: string): Question[] {
-  return questions
-    .map((question, index) => ({ question, rank: hash64(seed, purpose, index, question.id) }))
-    .sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0))
-    .map(({ question }) => question);
 }
 
 /** The questions of a run, epoch after epoch without a gap. */

@@ -4,7 +4,9 @@ import type { Config } from "../config/schema.ts";
 import type { Question } from "../data/question.ts";
 import type { CallContext } from "../native/types.ts";
 import { accuracy, format } from "../rewards/paper.ts";
-import { questionKey, shuffled } from "./batches.ts";
+import { type Difficulty as AnyDifficulty, difficultyOf } from "../selection/difficulty.ts";
+import { shuffled } from "../selection/shuffle.ts";
+import { questionKey } from "./batches.ts";
 import { chunks, sampleRollouts } from "./rollouts.ts";
 import type { Session } from "./session.ts";
 
@@ -12,12 +14,9 @@ import type { Session } from "./session.ts";
 export const answerOutcomes = ["right", "form", "wrong", "no answer", "truncated"] as const;
 export type AnswerOutcome = (typeof answerOutcomes)[number];
 
-export interface Difficulty {
+export interface Difficulty extends AnyDifficulty<AnswerOutcome> {
   readonly question_id: string;
   readonly outcomes: readonly AnswerOutcome[];
-  readonly difficulty: "easy" | "hard";
-  /** Of a hard question: the most frequent reason. */
-  readonly cause: Exclude<AnswerOutcome, "right"> | null;
 }
 
 export interface Selection {
@@ -42,7 +41,7 @@ export async function filterQuestions(
     const { groups } = await sampleRollouts(session, asked, config, { rollouts: config.filter.samples, signal });
     for (const { question, rollouts } of groups) {
       const outcomes = rollouts.map(({ text, finishReason }) => outcomeOf(text, finishReason, question));
-      difficulties.push(difficultyOf(question.id, outcomes));
+      difficulties.push({ question_id: question.id, outcomes, ...difficultyOf(outcomes, answerOutcomes) });
     }
     onProgress?.(difficulties.length, candidates.length);
   }
@@ -57,17 +56,6 @@ export function outcomeOf(text: string, finishReason: "stop" | "length", questio
   if (finishReason === "length") return "truncated";
   if (isRight) return "form";
   return text.includes("<answer>") ? "wrong" : "no answer";
-}
-
-/** Easy when at least half of the answers are right and in form; with one answer, when that one is. */
-export function difficultyOf(questionId: string, outcomes: readonly AnswerOutcome[]): Difficulty {
-  const count = (outcome: AnswerOutcome) => outcomes.filter((other) => other === outcome).length;
-  if (2 * count("right") >= outcomes.length) {
-    return { question_id: questionId, outcomes, difficulty: "easy", cause: null };
-  }
-  const causes = answerOutcomes.filter((outcome) => outcome !== "right");
-  const cause = causes.reduce((best, other) => (count(other) > count(best) ? other : best));
-  return { question_id: questionId, outcomes, difficulty: "hard", cause };
 }
 
 function compose(candidates: readonly Question[], difficulties: readonly Difficulty[], config: Config): Selection {

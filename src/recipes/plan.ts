@@ -5,6 +5,7 @@ import type { Config } from "../config/schema.ts";
 import { RlvrError } from "../errors.ts";
 import { doing } from "../run/files.ts";
 import { type GgufMetadata, readGgufMetadata } from "../text/gguf-metadata.ts";
+import { StringList } from "../text/token-table.ts";
 
 /** What the sizes follow from. */
 export interface ModelShape {
@@ -66,7 +67,7 @@ function ggufShape(metadata: GgufMetadata, size: number, file: string): ModelSha
     kvHeads: number("attention.head_count_kv", heads),
     headDim: number("attention.key_length", dim / heads),
     ffn: number("feed_forward_length"),
-    vocabulary: Array.isArray(tokens) ? tokens.length : number("vocab_size"),
+    vocabulary: tokens instanceof StringList ? tokens.length : number("vocab_size"),
     contextLength: number("context_length"),
   };
 }

@@ -11,7 +11,7 @@ import { resolveRewards } from "../rewards/registry.ts";
 import type { WeightedReward } from "../rewards/reward.ts";
 import { doing } from "../run/files.ts";
 import type { RunDirectory } from "../run/run-directory.ts";
-import { shuffled } from "./batches.ts";
+import { shuffled } from "../selection/shuffle.ts";
 import type { TrainListener } from "./events.ts";
 import { filterQuestions } from "./filter.ts";
 import { loadQuestions } from "./questions.ts";

@@ -13,7 +13,10 @@ export interface LoadedQuestions {
 }
 
 /** Reads or generates the questions of `source`. Throws RLVR_NOT_FOUND without the file, RLVR_BAD_DATA for bad rows. */
-export async function loadQuestions(source: QuestionSource, data: Config["data"]): Promise<LoadedQuestions> {
+export async function loadQuestions(
+  source: QuestionSource,
+  data: Pick<Config["data"], "format" | "onBadRow" | "limit">,
+): Promise<LoadedQuestions> {
   if (typeof source !== "string") {
     const { split, count, seed } = source;
     return { questions: patientCards({ split, count, seed }), skipped: [] };
@@ -25,7 +28,7 @@ export async function loadQuestions(source: QuestionSource, data: Config["data"]
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RlvrError(
       "RLVR_NOT_FOUND",
-      `[data] reading ${source}: ${reason}; expected a JSON-lines file of questions (data.train, data.eval)`,
+      `[data] reading ${source}: ${reason}; expected a JSON-lines file of questions (data.train, data.eval, candidates.source)`,
       { cause },
     );
   }

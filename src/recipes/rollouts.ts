@@ -16,7 +16,7 @@ import type {
 import type { WeightedReward } from "../rewards/reward.ts";
 import { type RolloutScore, scoreRollouts } from "../rewards/score.ts";
 import type { AskedQuestion } from "./batches.ts";
-import { type Session, samplingOf } from "./session.ts";
+import { type SamplingConfig, type Session, samplingOf } from "./session.ts";
 
 /** The rollouts of one question, with their texts. */
 export interface SampledGroup {
@@ -36,7 +36,7 @@ export interface SampleOptions extends CallContext {
 export async function sampleRollouts(
   session: Session,
   asked: readonly AskedQuestion[],
-  config: Config,
+  config: { readonly sampling: SamplingConfig; readonly seed: number },
   { rollouts, isGreedy = false, adapter = true, ...context }: SampleOptions,
 ): Promise<{ groups: SampledGroup[]; counters: Counters }> {
   const prompts = asked.map(({ question, key }) => ({ ids: session.promptIds(question), key }));

@@ -7,6 +7,7 @@ import { RlvrError } from "../errors.ts";
 import { questionMessages } from "../grpo/prompt.ts";
 import { localModel } from "../hub/hub-model.ts";
 import type { CallContext, LoadOptions, Sampling, Trainable } from "../native/types.ts";
+import type { ChatMessage } from "../text/chat-template.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
@@ -40,8 +41,17 @@ export interface Session extends Prompts, AsyncDisposable {
   readonly policy: PolicyCalls;
 }
 
+/** What says which model is loaded and how it is spoken to. */
+export interface ModelConfig {
+  readonly model: Config["model"];
+  readonly prompt: Pick<Config["prompt"], "chatTemplate">;
+  readonly seed: number;
+  /** Needed where an adapter is trained. */
+  readonly lora?: Config["lora"];
+}
+
 /** The tokenizer of a config's model; a base model brings no chat template, and its prompt is plain text. */
-export async function openTokenizer({ model, prompt }: Config): Promise<Tokenizer> {
+export async function openTokenizer({ model, prompt }: Omit<ModelConfig, "seed">): Promise<Tokenizer> {
   const template = prompt.chatTemplate;
   const path = await localModel(model.path);
   const tokenizer = await loadTokenizer(path, template === "auto" ? {} : { template });
@@ -49,14 +59,23 @@ export async function openTokenizer({ model, prompt }: Config): Promise<Tokenize
 }
 
 /** Loads the model that a config names, with its tokenizer. */
-export async function openSession(config: Config, trainable: Trainable, context: CallContext = {}): Promise<Session> {
+export async function openModel(
+  config: ModelConfig,
+  trainable: Trainable,
+  context: CallContext = {},
+): Promise<{ policy: Policy; tokenizer: Tokenizer }> {
   const tokenizer = await openTokenizer(config);
   const policy = await Policy.load(loadOptions(config, await localModel(config.model.path), trainable), context);
+  return { policy, tokenizer };
+}
+
+/** The same as a session that asks questions with the config's prompts. */
+export async function openSession(config: Config, trainable: Trainable, context: CallContext = {}): Promise<Session> {
+  const { policy, tokenizer } = await openModel(config, trainable, context);
   return makeSession(config, policy, tokenizer);
 }
 
-function loadOptions({ model, lora, seed }: Config, path: string, trainable: Trainable): LoadOptions {
-  const { rank, alpha, rslora, targets } = lora;
+function loadOptions({ model, lora, seed }: ModelConfig, path: string, trainable: Trainable): LoadOptions {
   return {
     model: path,
     trainable,
@@ -64,10 +83,12 @@ function loadOptions({ model, lora, seed }: Config, path: string, trainable: Tra
     ...(model.device === "auto" ? {} : { device: model.device }),
     ...(model.memoryLimit === null ? {} : { memoryLimitBytes: byteCount(model.memoryLimit) }),
     ...(model.adapter === null ? {} : { adapter: model.adapter }),
-    ...(trainable === "lora"
-      ? { lora: { rank, alpha, rslora, seed, ...(targets.length === 0 ? {} : { targets }) } }
-      : {}),
+    ...(trainable === "lora" && lora !== undefined ? { lora: loraOptions(lora, seed) } : {}),
   };
+}
+
+function loraOptions({ rank, alpha, rslora, targets }: Config["lora"], seed: number): NonNullable<LoadOptions["lora"]> {
+  return { rank, alpha, rslora, seed, ...(targets.length === 0 ? {} : { targets }) };
 }
 
 export function makeSession(config: Config, policy: PolicyCalls, tokenizer: Tokenizer): Session {
@@ -83,20 +104,27 @@ export function makeSession(config: Config, policy: PolicyCalls, tokenizer: Toke
 /** The prompts that a config asks its questions with. */
 export function questionPrompts({ prompt }: Config, tokenizer: Tokenizer): Prompts {
   const { system, question: questionFormat, shots } = prompt;
+  return chatPrompts(tokenizer, (question) => questionMessages(question, { system, questionFormat, shots }));
+}
+
+/** Prompts of conversations that end in a question. */
+export function chatPrompts(tokenizer: Tokenizer, messagesOf: (question: Question) => ChatMessage[]): Prompts {
   return {
     tokenizer,
     promptIds(question) {
       if (tokenizer.chat === undefined)
         throw new RlvrError("RLVR_BAD_TEMPLATE", "[prompt] the model has no chat template");
-      const messages = questionMessages(question, { system, questionFormat, shots });
-      return tokenizer.chat.encodeChat(messages, { addGenerationPrompt: true });
+      return tokenizer.chat.encodeChat(messagesOf(question), { addGenerationPrompt: true });
     },
     textOf: (completionIds) => tokenizer.decode(completionIds, { skipSpecial: true }),
   };
 }
 
+/** How completions are sampled, in a config of any kind. */
+export type SamplingConfig = Pick<Config["sampling"], "temperature" | "topK" | "topP" | "minP" | "maxNewTokens">;
+
 /** The sampling options of a config, or greedy decoding. */
-export function samplingOf({ sampling }: Config, isGreedy = false): Sampling {
+export function samplingOf({ sampling }: { sampling: SamplingConfig }, isGreedy = false): Sampling {
   if (isGreedy) return { temperature: 0 };
   const { temperature, topK, topP, minP } = sampling;
   return { temperature, topK, topP, minP };
@@ -117,7 +145,7 @@ export function fittingQuestions(
   questions: readonly Question[],
   prompts: Prompts,
   contextLength: number,
-  config: Config,
+  config: { prompt: Pick<Config["prompt"], "maxTokens">; sampling: Pick<SamplingConfig, "maxNewTokens"> },
 ): FittingQuestions {
   const limit = config.prompt.maxTokens ?? Number.POSITIVE_INFINITY;
   let longestPrompt = 0;

@@ -1,8 +1,9 @@
 // What a checkpoint holds beside the engine's state, and which options may change when a run is resumed.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fromCamel } from "../config/option.ts";
 import { resolveConfig } from "../config/resolve.ts";
-import { type Config, fromCamel } from "../config/schema.ts";
+import type { Config } from "../config/schema.ts";
 import { RlvrError } from "../errors.ts";
 import type { GroupStatistics } from "../grpo/statistics.ts";
 import type { Checkpoint } from "../run/checkpoints.ts";

@@ -1,12 +1,11 @@
-// Line and bar charts as SVG text: drawn by ECharts without a browser, coloured by the page's own style.
+// Line charts as SVG text: drawn by ECharts without a browser, coloured by the page's own style.
 
-import { BarChart, LineChart } from "echarts/charts";
+import { LineChart } from "echarts/charts";
 import { GridComponent } from "echarts/components";
-import { init, use } from "echarts/core";
-import { SVGRenderer } from "echarts/renderers";
-import { escapeHtml } from "./html.ts";
+import { use } from "echarts/core";
+import { drawOption } from "./draw.ts";
 
-use([BarChart, LineChart, GridComponent, SVGRenderer]);
+use([LineChart, GridComponent]);
 
 export type Series = {
   name: string;
@@ -35,19 +34,9 @@ const width = 460;
 const height = 240;
 const mostPoints = 1500;
 
-/**
- * One chart as an SVG element. It holds no style and no script: colours are the page's CSS variables, so that it
- * follows the reader's light or dark scheme. `id` keeps its inner ids apart from those of other charts.
- */
+/** One chart as an SVG element; `id` keeps its inner ids apart from those of other charts. */
 export function drawChart(chart: Chart, id: string): string {
-  const canvas = init(null, null, { renderer: "svg", ssr: true, width, height });
-  try {
-    canvas.setOption(optionOf(chart));
-    return ownMarkup(canvas.renderToSVGString(), chart.label, id);
-  } finally {
-    // Without this ECharts keeps the process alive.
-    canvas.dispose();
-  }
+  return drawOption(optionOf(chart), { width, height, label: chart.label, id });
 }
 
 function optionOf(chart: Chart) {
@@ -59,8 +48,6 @@ function optionOf(chart: Chart) {
   };
   const xs = chart.series.flatMap((series) => series.points.map(([x]) => x));
   return {
-    animation: false,
-    textStyle: { fontFamily: "sans-serif", fontSize: 12 },
     grid: {
       left: 4,
       right: 16,
@@ -117,16 +104,4 @@ function thinned<T>(points: readonly T[]): readonly T[] {
   if (points.length <= mostPoints) return points;
   const step = (points.length - 1) / (mostPoints - 1);
   return Array.from({ length: mostPoints }, (_, i) => points[Math.round(i * step)] as T);
-}
-
-/** ECharts' markup without its inline styles, its style element and its own attributes, which the page would refuse. */
-function ownMarkup(svg: string, label: string, id: string): string {
-  return svg
-    .replace(/<style[\s\S]*?<\/style>/g, "")
-    .replace(/ (?:class|style|pointer-events|ecmeta_\w+)="[^"]*"/g, "")
-    .replace(/\bzr\d+-/g, `${id}-`)
-    .replace(/^<svg [^>]*>/, () => {
-      return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(label)}">`;
-    })
-    .replace(/\n+/g, "\n");
 }

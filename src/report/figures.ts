@@ -7,8 +7,8 @@ import { numberAt, type Row, rewardNames } from "./rows.ts";
 
 type Figure = { title: string; note: string; chart: Chart };
 
-/** Every figure that the rows have numbers for, as one block of HTML. */
-export function figuresOf(metrics: readonly Row[], completions: readonly Row[]): string {
+/** Every figure that the rows have numbers for, as one block of HTML. Inner ids begin with `id`. */
+export function figuresOf(metrics: readonly Row[], completions: readonly Row[], id = "figure"): string {
   if (metrics.length === 0) return `<p class="note">The run has no finished step yet.</p>`;
   const figures = [
     rewardFigure(metrics),
@@ -36,7 +36,7 @@ export function figuresOf(metrics: readonly Row[], completions: readonly Row[]):
     window === 1
       ? ""
       : `<p class="note">Pale lines are single steps, strong lines the mean of the last ${window}.</p>\n`;
-  return `${lead}<div class="figures">\n${shown.map((figure, index) => figureHtml(figure, `figure-${index + 1}`)).join("\n")}\n</div>`;
+  return `${lead}<div class="figures">\n${shown.map((figure, index) => figureHtml(figure, `${id}-${index + 1}`)).join("\n")}\n</div>`;
 }
 
 function figureHtml({ title, note, chart }: Figure, id: string): string {

@@ -31,10 +31,21 @@ export function jsonIsland(id: string, value: unknown): string {
   return `<script type="application/json" id="${escapeHtml(id)}">${json}</script>`;
 }
 
-/** A page that loads nothing and runs nothing: one style element, allowed by its hash. */
-export function page(title: string, style: string, body: string): string {
-  const hash = createHash("sha256").update(style).digest("base64");
-  const policy = `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`;
+/** The digest by which a page's policy admits one of its own elements. */
+function hashOf(text: string): string {
+  return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+}
+
+/**
+ * A page that loads nothing: one style element, and one script element if there is a `script`, each admitted by its hash.
+ * Without a script nothing runs.
+ */
+export function page(title: string, style: string, body: string, script?: string): string {
+  if (script !== undefined && /<\/?script|<!--/i.test(script))
+    throw new RangeError("the page's own script would end early");
+  const scripts = script === undefined ? "" : ` script-src ${hashOf(script)};`;
+  const policy = `default-src 'none'; style-src ${hashOf(style)};${scripts} base-uri 'none'; form-action 'none'`;
+  const element = script === undefined ? "" : `\n<script>${script}</script>`;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -46,7 +57,7 @@ export function page(title: string, style: string, body: string): string {
 <style>${style}</style>
 </head>
 <body>
-${body}
+${body}${element}
 </body>
 </html>
 `;

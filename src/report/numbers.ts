@@ -35,15 +35,6 @@ export function formatBytes(bytes: number): string {
   return `${formatNumber(Number(value.toPrecision(3)))} ${units[unit]}`;
 }
 
-/** The 95 % interval of Wilson for a share over `count` trials. */
-export function wilson(share: number, count: number): { low: number; high: number } {
-  const z = 1.959964;
-  const scale = 1 + (z * z) / count;
-  const centre = (share + (z * z) / (2 * count)) / scale;
-  const half = (z / scale) * Math.sqrt((share * (1 - share)) / count + (z * z) / (4 * count * count));
-  return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
-}
-
 /** Means over a window that ends at each point: what a noisy curve tends to. */
 export function trailingMeans(values: readonly (number | undefined)[], window: number): (number | undefined)[] {
   return values.map((_, end) => {

@@ -1,16 +1,14 @@
 // The look of the page: light or dark as the reader's system says, one column or several as the window allows.
 
+import { darkVariables, lightVariables } from "./palette.ts";
+
 export const reportStyle = `
 :root {
   color-scheme: light dark;
-  --paper: #ffffff; --card: #f7f7f5; --ink: #1d1e20; --muted: #5f6368; --rule: #d9dadc; --good: #1a6b3c; --bad: #a8322a;
-  --series-1: #1f5fa8; --series-2: #c2571a; --series-3: #2c7d4f; --series-4: #8a3f8f; --series-5: #8a6d00; --series-6: #0f7c86;
+  ${lightVariables}
 }
 @media (prefers-color-scheme: dark) {
-  :root {
-    --paper: #16181b; --card: #1e2125; --ink: #e6e7e9; --muted: #a2a7ae; --rule: #3a3e45; --good: #7fd1a0; --bad: #f19a92;
-    --series-1: #7db1ee; --series-2: #f2a06d; --series-3: #7fcf9e; --series-4: #d59bdb; --series-5: #dcc15a; --series-6: #66cdd6;
-  }
+  :root { ${darkVariables} }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 78rem; padding: 1.5rem clamp(1rem, 4vw, 2.5rem) 4rem; background: var(--paper);
@@ -34,6 +32,7 @@ ul.key { display: flex; flex-wrap: wrap; gap: 0.1rem 1rem; margin: 0.2rem 0; pad
 ul.key li::before { content: ""; display: inline-block; width: 0.9em; height: 0.2em; margin: 0 0.4em 0.25em 0; background: var(--key); }
 .s1 { --key: var(--series-1); } .s2 { --key: var(--series-2); } .s3 { --key: var(--series-3); }
 .s4 { --key: var(--series-4); } .s5 { --key: var(--series-5); } .s6 { --key: var(--series-6); }
+.s7 { --key: var(--series-7); } .s8 { --key: var(--series-8); }
 .scroll { overflow-x: auto; border: 1px solid var(--rule); border-radius: 6px; }
 .scroll:focus-visible { outline: 2px solid var(--series-1); }
 table { width: 100%; border-collapse: collapse; font-size: 0.9rem; }

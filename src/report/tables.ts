@@ -1,7 +1,8 @@
 // The page's tables: before and after, sample completions, every number.
 
+import { wilson } from "../statistics/proportion.ts";
 import { escapeHtml } from "./html.ts";
-import { formatNumber, formatShare, wilson } from "./numbers.ts";
+import { formatNumber, formatShare } from "./numbers.ts";
 import { numberAt, type Row, rewardNames, textAt } from "./rows.ts";
 
 export interface EvaluationScores {
@@ -31,7 +32,7 @@ const measures = [
 ] as const;
 
 /** A table inside a box that scrolls sideways, reachable by keyboard. */
-function scrollable(label: string, table: string): string {
+export function scrollable(label: string, table: string): string {
   // biome-ignore format: one line of markup
   return `<div class="scroll" role="region" aria-label="${escapeHtml(label)}" tabindex="0">\n<table>${table}</table>\n</div>`;
 }

@@ -16,20 +16,27 @@ export function lastAnswer(completion: string): string | undefined {
  */
 export function extractOption(answer: string, question: Pick<Question, "options">): string | undefined {
   const text = undecorate(answer);
-  const letters = Object.keys(question.options);
-  if (text.length === 1 && letters.includes(text.toUpperCase())) return text.toUpperCase();
-  const folded = text.toLowerCase();
-  const options = Object.entries(question.options).map(([letter, option]) => ({
-    letter,
-    text: undecorate(option).toLowerCase(),
-  }));
-  const stated = options.filter((option) => isStated(folded, option));
-  if (stated.length === 1) return stated[0]?.letter;
+  const stated = optionStated(text, question);
+  if (stated !== undefined) return stated;
 
+  const letters = Object.keys(question.options);
   const named = new Set(standaloneLetters(text).filter((letter) => letters.includes(letter)));
   if (named.size > 0) return onlyMember(named);
-  const mentioned = options.filter((option) => option.text !== "" && folded.includes(option.text));
+  const folded = text.toLowerCase();
+  const mentioned = foldedOptions(question).filter((option) => option.text !== "" && folded.includes(option.text));
   return onlyMember(new Set(withoutContained(mentioned).map((option) => option.letter)));
+}
+
+/** The letter of the option that undecorated text is, and nothing more: its letter, its text, or both. */
+export function optionStated(text: string, question: Pick<Question, "options">): string | undefined {
+  if (text.length === 1 && Object.hasOwn(question.options, text.toUpperCase())) return text.toUpperCase();
+  const folded = text.toLowerCase();
+  const stated = foldedOptions(question).filter((option) => isStated(folded, option));
+  return stated.length === 1 ? stated[0]?.letter : undefined;
+}
+
+function foldedOptions({ options }: Pick<Question, "options">): FoldedOption[] {
+  return Object.entries(options).map(([letter, option]) => ({ letter, text: undecorate(option).toLowerCase() }));
 }
 
 interface FoldedOption {
@@ -53,7 +60,8 @@ function onlyMember(letters: ReadonlySet<string>): string | undefined {
   return letters.size === 1 ? letters.values().next().value : undefined;
 }
 
-function undecorate(answer: string): string {
+/** Without the marks of LaTeX and Markdown. */
+export function undecorate(answer: string): string {
   return answer
     .replaceAll(/\\(?:boxed|text|textbf|mathrm)\b/g, " ")
     .replaceAll(/[{}$*`]/g, " ")

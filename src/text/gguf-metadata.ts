@@ -1,11 +1,14 @@
 // Reads the key-value metadata at the head of a GGUF file, and nothing after it.
 // Every length in the file is checked against the bytes that are left before anything is allocated for it.
 
+import { isUtf8 } from "node:buffer";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { ioError, RlvrError } from "../errors.ts";
+import { StringList } from "./token-table.ts";
 
 export type GgufScalar = number | bigint | boolean | string;
-export type GgufValue = GgufScalar | GgufScalar[];
+/** A list of strings is kept as bytes: a vocabulary has a quarter of a million. */
+export type GgufValue = GgufScalar | GgufScalar[] | StringList;
 export type GgufMetadata = ReadonlyMap<string, GgufValue>;
 
 const chunkBytes = 1 << 20;
@@ -96,10 +99,19 @@ function readValue(cursor: Cursor, key: string): GgufValue {
   const minBytes = minValueBytes[elementType];
   if (minBytes === undefined) throw cursor.bad(`key ${JSON.stringify(key)} is an array of unknown type ${elementType}`);
   const length = cursor.count(key, minBytes);
+  if (elementType === valueType.string) return cursor.strings(length, key);
+  const fast = wholeArray[elementType];
+  if (fast !== undefined) return Array.from(fast(cursor.bytes(length * minBytes, key)));
   const values: GgufScalar[] = [];
   for (let i = 0; i < length; ++i) values.push(readScalar(cursor, elementType, key));
   return values;
 }
+
+/** Long lists are of these types: token types and scores. A copy is aligned and outlives the buffer. */
+const wholeArray: Readonly<Record<number, (bytes: Buffer) => ArrayLike<number>>> = {
+  [valueType.int32]: (bytes) => new Int32Array(Uint8Array.from(bytes).buffer),
+  [valueType.float32]: (bytes) => new Float32Array(Uint8Array.from(bytes).buffer),
+};
 
 function readScalar(cursor: Cursor, type: number, key: string): GgufScalar {
   switch (type) {
@@ -179,11 +191,15 @@ class Cursor {
 
   /** A 64-bit count of things that take at least `minBytes` each in what is left of the file. */
   count(what: string, minBytes: number): number {
-    const value = this.bytes(8, what).readBigUInt64LE();
-    if (value > BigInt(Math.floor(this.remaining / minBytes))) {
-      throw this.bad(`${what} counts ${value}, more than the ${this.remaining} bytes left can hold`, truncated);
+    const bytes = this.bytes(8, what);
+    const value = bytes.readUInt32LE(4) * 2 ** 32 + bytes.readUInt32LE(0);
+    if (value > Math.floor(this.remaining / minBytes)) {
+      throw this.bad(
+        `${what} counts ${bytes.readBigUInt64LE()}, more than the ${this.remaining} bytes left can hold`,
+        truncated,
+      );
     }
-    return Number(value);
+    return value;
   }
 
   string(what: string, maxBytes: number): string {
@@ -195,6 +211,28 @@ class Cursor {
     } catch {
       throw this.bad(`${what} is not UTF-8 at offset ${this.position - length}`);
     }
+  }
+
+  /** So many strings, one after the other. */
+  strings(count: number, what: string): StringList {
+    const [starts, ends] = [new Int32Array(count), new Int32Array(count)];
+    const first = this.position;
+    let bytes = Buffer.allocUnsafe(Math.min(this.remaining, 32 * count));
+    let end = 0;
+    for (let i = 0; i < count; ++i) {
+      const length = this.count(what, 1);
+      if (end + length > bytes.length) bytes = Buffer.concat([bytes, Buffer.allocUnsafe(bytes.length + length)]);
+      starts[i] = end;
+      bytes.set(this.bytes(length, what), end);
+      end += length;
+      ends[i] = end;
+      // A string may not end within a character: the next one would complete it.
+      const isWhole = i === 0 || length === 0 || ((bytes[starts[i] as number] as number) & 0xc0) !== 0x80;
+      if (!isWhole) throw this.bad(`${what} is not UTF-8 at offset ${this.position - length}`);
+    }
+    const used = bytes.subarray(0, end);
+    if (!isUtf8(used)) throw this.bad(`${what} is not UTF-8 at or after offset ${first}`);
+    return new StringList(used, starts, ends);
   }
 
   bad(what: string, advice = "Download the file again."): RlvrError {

@@ -1,10 +1,12 @@
 // Builds the tokenizer that the metadata of a GGUF file describes: byte-level BPE ("gpt2") and SentencePiece BPE ("llama").
 
 import { RlvrError } from "../errors.ts";
+import { openBpeCodec, type TokenizerJson } from "./bpe-codec.ts";
 import type { GgufMetadata, GgufValue } from "./gguf-metadata.ts";
 import { preTokenizerNamed } from "./gguf-pre-tokenizers.ts";
-import { openLibraryCodec, type TokenizerJson } from "./library-codec.ts";
+import { MergeTable } from "./merge-table.ts";
 import { SpmCodec } from "./spm-codec.ts";
+import { hashBytes, StringList, TokenTable } from "./token-table.ts";
 import type { AddedToken, TokenizerSource } from "./tokenizer-source.ts";
 
 // `tokenizer.ggml.token_type`
@@ -24,7 +26,7 @@ export function ggufTokenizerSource(metadata: GgufMetadata, origin: string): Tok
   }
   const tokens = reader.strings("tokenizer.ggml.tokens");
   if (tokens === undefined || tokens.length === 0) throw reader.bad("tokenizer.ggml.tokens is absent or empty");
-  const types = reader.numbers("tokenizer.ggml.token_type") ?? tokens.map(() => tokenType.normal);
+  const types = reader.numbers("tokenizer.ggml.token_type") ?? new Array<number>(tokens.length).fill(tokenType.normal);
   if (types.length !== tokens.length) {
     throw reader.bad(`${types.length} token types for ${tokens.length} tokens`);
   }
@@ -37,10 +39,11 @@ export function ggufTokenizerSource(metadata: GgufMetadata, origin: string): Tok
   const endOfTurnIds = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"]
     .map((key) => reader.tokenId(key, tokens.length))
     .filter((id) => id !== undefined);
-  const unkToken = tokens[reader.tokenId("tokenizer.ggml.unknown_token_id", tokens.length) ?? -1];
-  const padToken = tokens[reader.tokenId("tokenizer.ggml.padding_token_id", tokens.length) ?? -1];
+  const tokenAt = (id: number | undefined) => (id === undefined ? undefined : built.vocabulary.tokenOf(id));
+  const unkToken = tokenAt(reader.tokenId("tokenizer.ggml.unknown_token_id", tokens.length));
+  const padToken = tokenAt(reader.tokenId("tokenizer.ggml.padding_token_id", tokens.length));
   const chatTemplate = reader.string("tokenizer.chat_template");
-  const bosToken = bosId === undefined ? undefined : tokens[bosId];
+  const bosToken = tokenAt(bosId);
   return {
     origin,
     vocabulary: built.vocabulary,
@@ -58,11 +61,12 @@ export function ggufTokenizerSource(metadata: GgufMetadata, origin: string): Tok
 
 type Built = Pick<TokenizerSource, "vocabulary" | "addedTokens" | "openCodec" | "addsBos">;
 
-function byteLevelTokenizer(reader: MetadataReader, tokens: string[], types: number[]): Built {
+function byteLevelTokenizer(reader: MetadataReader, tokens: StringList, types: number[]): Built {
   const merges = reader.strings("tokenizer.ggml.merges");
   if (merges === undefined) throw reader.bad("tokenizer.ggml.merges is absent");
   const preTokenizer = preTokenizerNamed(reader.string("tokenizer.ggml.pre") ?? "default", reader.origin);
   const vocabulary = vocabularyOf(tokens, reader);
+  const table = mergeTable(merges, reader);
   const json: TokenizerJson = {
     added_tokens: [],
     normalizer: preTokenizer.normalizer,
@@ -71,8 +75,6 @@ function byteLevelTokenizer(reader: MetadataReader, tokens: string[], types: num
     decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
     model: {
       type: "BPE",
-      vocab: vocabularyObject(vocabulary),
-      merges: merges.map((merge) => pairOf(merge, reader)),
       unk_token: null,
       byte_fallback: false,
       ignore_merges: preTokenizer.ignoreMerges,
@@ -82,37 +84,42 @@ function byteLevelTokenizer(reader: MetadataReader, tokens: string[], types: num
   return {
     vocabulary,
     addedTokens: addedTokens(tokens, types, () => false),
-    openCodec: (added) => openLibraryCodec(json, added, reader.origin),
+    openCodec: (added) => openBpeCodec(json, vocabulary, table, vocabulary, added, reader.origin),
     addsBos: preTokenizer.addsBos,
   };
 }
 
-function spmTokenizer(reader: MetadataReader, fileTokens: string[], types: number[]): Built {
+function spmTokenizer(reader: MetadataReader, fileTokens: StringList, types: number[]): Built {
   const scores = reader.numbers("tokenizer.ggml.scores");
   if (scores === undefined || scores.length !== fileTokens.length) {
     throw reader.bad(`${scores?.length ?? 0} tokenizer.ggml.scores for ${fileTokens.length} tokens`);
   }
   // Converters write the spaces of user-defined pieces as spaces; the vocabulary has them as ▁.
-  const tokens = fileTokens.map((token, id) =>
-    types[id] === tokenType.userDefined && /^ +$/.test(token) ? space.repeat(token.length) : token,
-  );
-  const vocabulary = vocabularyOf(tokens, reader);
-  const pieces = new Map<string, number>();
-  for (const [token, id] of vocabulary) {
-    const type = types[id];
-    if (type !== tokenType.control && type !== tokenType.unknown && type !== tokenType.byte) pieces.set(token, id);
+  const spaced = new Map<number, string>();
+  for (const [id, type] of types.entries()) {
+    if (type !== tokenType.userDefined) continue;
+    const token = fileTokens.at(id);
+    if (/^ +$/.test(token)) spaced.set(id, space.repeat(token.length));
   }
+  const tokens = fileTokens.replaced(spaced);
+  const vocabulary = vocabularyOf(tokens, reader);
   const byteIds = Array.from({ length: 256 }, (_, byte) => {
     const name = `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
-    return vocabulary.get(name) ?? -1;
+    return vocabulary.idOf(name) ?? -1;
   });
   // A tab that has only a byte token still takes part in merges (Gemma).
   const tab = byteIds[9] as number;
-  if (!pieces.has("\t") && tab >= 0) pieces.set("\t", tab);
+  const isPiece = (id: number) =>
+    types[id] !== tokenType.control && types[id] !== tokenType.unknown && types[id] !== tokenType.byte;
+  const pieceOf = (text: string) => {
+    const id = vocabulary.idOf(text);
+    if (id !== undefined && isPiece(id)) return id;
+    return text === "\t" && tab >= 0 ? tab : undefined;
+  };
   const unknown = types.indexOf(tokenType.unknown);
   const model = {
-    tokens,
-    pieces,
+    tokenOf: (id: number) => vocabulary.tokenOf(id) ?? "",
+    pieceOf,
     // User-defined pieces have the best score in SentencePiece; converters write another number for them.
     scores: scores.map((score, id) => (types[id] === tokenType.userDefined ? 0 : score)),
     byteIds,
@@ -132,11 +139,13 @@ function spmTokenizer(reader: MetadataReader, fileTokens: string[], types: numbe
 }
 
 /** Tokens that are found in the text before anything else: control tokens (special) and user-defined ones. */
-function addedTokens(tokens: string[], types: number[], rstrip: (token: string) => boolean): AddedToken[] {
+function addedTokens(tokens: StringList, types: number[], rstrip: (token: string) => boolean): AddedToken[] {
   const added: AddedToken[] = [];
-  for (const [id, content] of tokens.entries()) {
-    const special = types[id] === tokenType.control || types[id] === tokenType.unknown;
-    if (content === "" || (!special && types[id] !== tokenType.userDefined)) continue;
+  for (const [id, type] of types.entries()) {
+    const special = type === tokenType.control || type === tokenType.unknown;
+    if (!special && type !== tokenType.userDefined) continue;
+    const content = tokens.at(id);
+    if (content === "") continue;
     added.push({
       id,
       content,
@@ -150,27 +159,24 @@ function addedTokens(tokens: string[], types: number[], rstrip: (token: string) 
   return added;
 }
 
-function vocabularyOf(tokens: string[], reader: MetadataReader): Map<string, number> {
-  const vocabulary = new Map<string, number>();
-  for (const [id, token] of tokens.entries()) {
-    const first = vocabulary.get(token);
-    if (first !== undefined) throw reader.bad(`token ${JSON.stringify(token)} stands twice, at ${first} and ${id}`);
-    vocabulary.set(token, id);
+function vocabularyOf(tokens: StringList, reader: MetadataReader): TokenTable {
+  return new TokenTable(tokens, undefined, (first, second) => {
+    throw reader.bad(`token ${JSON.stringify(tokens.at(second))} stands twice, at ${first} and ${second}`);
+  });
+}
+
+function mergeTable(merges: StringList, reader: MetadataReader): MergeTable {
+  const { bytes, starts, ends } = merges;
+  const table = new MergeTable(bytes, merges.length);
+  for (let i = 0; i < merges.length; ++i) {
+    const [start, end] = [starts[i] as number, ends[i] as number];
+    const cut = bytes.indexOf(0x20, start + 1);
+    if (cut < 0 || cut >= end) {
+      throw reader.bad(`merge ${JSON.stringify(merges.at(i))} is not two tokens with a space between`);
+    }
+    table.add(start, cut, hashBytes(bytes, start, cut), cut + 1, end, hashBytes(bytes, cut + 1, end));
   }
-  return vocabulary;
-}
-
-/** As a plain object; a token may be named "__proto__". */
-function vocabularyObject(vocabulary: Map<string, number>): Record<string, number> {
-  const object: Record<string, number> = Object.create(null);
-  for (const [token, id] of vocabulary) object[token] = id;
-  return object;
-}
-
-function pairOf(merge: string, reader: MetadataReader): [string, string] {
-  const cut = merge.indexOf(" ", 1);
-  if (cut < 0) throw reader.bad(`merge ${JSON.stringify(merge)} is not two tokens with a space between`);
-  return [merge.slice(0, cut), merge.slice(cut + 1)];
+  return table.finish();
 }
 
 /** Typed access with errors that name the key. */
@@ -191,12 +197,8 @@ class MetadataReader {
     return this.#typed(key, "true or false", (value) => typeof value === "boolean");
   }
 
-  strings(key: string): string[] | undefined {
-    return this.#typed(
-      key,
-      "a list of strings",
-      (value): value is string[] => Array.isArray(value) && value.every((item) => typeof item === "string"),
-    );
+  strings(key: string): StringList | undefined {
+    return this.#typed(key, "a list of strings", (value) => value instanceof StringList);
   }
 
   numbers(key: string): number[] | undefined {
@@ -226,7 +228,10 @@ class MetadataReader {
   #typed<T extends GgufValue>(key: string, expected: string, is: (value: GgufValue) => value is T): T | undefined {
     const value = this.#metadata.get(key);
     if (value === undefined) return undefined;
-    if (!is(value)) throw this.bad(`${key} is ${Array.isArray(value) ? "a list" : typeof value}, not ${expected}`);
+    if (!is(value))
+      throw this.bad(
+        `${key} is ${Array.isArray(value) || value instanceof StringList ? "a list" : typeof value}, not ${expected}`,
+      );
     return value;
   }
 }

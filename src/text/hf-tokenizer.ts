@@ -3,26 +3,31 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ioError, RlvrError } from "../errors.ts";
-import { openLibraryCodec, type TokenizerJson } from "./library-codec.ts";
+import { openBpeCodec, type TokenizerJson } from "./bpe-codec.ts";
+import { ExtendedVocabulary } from "./token-table.ts";
+import {
+  type Json,
+  type JsonObject,
+  type ScannedTokenizer,
+  scanTokenizerJson,
+  TokenizerJsonError,
+} from "./tokenizer-json.ts";
 import type { AddedToken, TokenizerSource } from "./tokenizer-source.ts";
 
 const maxFileBytes = 256 << 20;
 const maxTokenId = (1 << 24) - 1;
 
-type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-type JsonObject = { [key: string]: Json };
-
 /** The tokenizer and its facts (BOS, end tokens, chat template) from a model folder. */
 export async function folderTokenizerSource(folder: string): Promise<TokenizerSource> {
-  const tokenizerText = await readIfPresent(join(folder, "tokenizer.json"));
-  if (tokenizerText === undefined) {
+  const bytes = await readBytesIfPresent(join(folder, "tokenizer.json"));
+  if (bytes === undefined) {
     throw new RlvrError(
       "RLVR_BAD_CHECKPOINT",
       `[tokenizer] reading ${folder}: there is no tokenizer.json.\n` +
         "       Add it (transformers writes it with save_pretrained), or load the model as one GGUF file.",
     );
   }
-  const tokenizer = checkedTokenizer(parseObject(tokenizerText, join(folder, "tokenizer.json")), folder);
+  const { tokenizer, table, merges } = checkedTokenizer(bytes, folder);
   const [config, generation, model, specialMap] = await Promise.all(
     ["tokenizer_config.json", "generation_config.json", "config.json", "special_tokens_map.json"].map((name) =>
       readObject(join(folder, name)),
@@ -31,18 +36,17 @@ export async function folderTokenizerSource(folder: string): Promise<TokenizerSo
   const named = (key: string) => tokenText(config?.[key]) ?? tokenText(specialMap?.[key]);
   addMissingTokens(tokenizer, config?.added_tokens_decoder);
 
-  const vocabulary = new Map(Object.entries(tokenizer.model.vocab));
-  for (const { content, id } of tokenizer.added_tokens) vocabulary.set(content, id);
+  const vocabulary = new ExtendedVocabulary(table, tokenizer.added_tokens);
 
   const textConfig = isObject(model?.text_config) ? model.text_config : undefined;
   const eosIds = new Set<number>();
-  const eosOfTokenizer = vocabulary.get(named("eos_token") ?? "");
+  const eosOfTokenizer = vocabulary.idOf(named("eos_token") ?? "");
   if (eosOfTokenizer !== undefined) eosIds.add(eosOfTokenizer);
   for (const ids of [generation?.eos_token_id, model?.eos_token_id, textConfig?.eos_token_id]) {
     for (const id of Array.isArray(ids) ? ids : [ids]) if (typeof id === "number" && id >= 0) eosIds.add(id);
   }
   const bosId = [model?.bos_token_id, textConfig?.bos_token_id].find((id) => typeof id === "number");
-  const bosToken = named("bos_token") ?? [...vocabulary].find(([, id]) => id === bosId)?.[0];
+  const bosToken = named("bos_token") ?? (typeof bosId === "number" ? vocabulary.tokenOf(bosId) : undefined);
   const unkToken = named("unk_token");
   const padToken = named("pad_token");
   const chatTemplate = (await readIfPresent(join(folder, "chat_template.jinja"))) ?? templateOf(config?.chat_template);
@@ -50,7 +54,7 @@ export async function folderTokenizerSource(folder: string): Promise<TokenizerSo
     origin: folder,
     vocabulary,
     addedTokens: tokenizer.added_tokens,
-    openCodec: (added) => openLibraryCodec(tokenizer, added, folder),
+    openCodec: (added) => openBpeCodec(tokenizer, table, merges, vocabulary, added, folder),
     addsBos: bosToken !== undefined && (config?.add_bos_token ?? startsWithToken(tokenizer, bosToken)) === true,
     eosIds: [...eosIds],
     endOfTurnIds: [],
@@ -61,46 +65,50 @@ export async function folderTokenizerSource(folder: string): Promise<TokenizerSo
   };
 }
 
-function checkedTokenizer(json: JsonObject, folder: string): TokenizerJson {
+function checkedTokenizer(bytes: Uint8Array, folder: string) {
   const bad = (what: string) =>
     new RlvrError(
       "RLVR_BAD_CHECKPOINT",
       `[tokenizer] reading ${join(folder, "tokenizer.json")}: ${what}.\n` +
         "       Save it again with a current version of the tokenizers library.",
     );
+  let scanned: ScannedTokenizer;
+  try {
+    scanned = scanTokenizerJson(bytes);
+  } catch (cause) {
+    if (!(cause instanceof TokenizerJsonError)) throw cause;
+    throw bad(cause.message);
+  }
+  const { json, vocabulary: table, merges } = scanned;
   const model = json.model;
   if (!isObject(model)) throw bad(`"model" is absent`);
   if (model.type !== undefined && model.type !== "BPE")
     throw bad(`model type ${JSON.stringify(model.type)}; BPE is read`);
-  if (!isObject(model.vocab) || !Array.isArray(model.merges)) throw bad(`"model" has no vocab or no merges`);
+  if (table === undefined || merges === undefined) throw bad(`"model" has no vocab or no merges`);
+  for (const key of ["continuing_subword_prefix", "end_of_word_suffix"]) {
+    if (model[key]) throw bad(`the model has a ${key}, ${JSON.stringify(model[key])}; models without one are read`);
+  }
   const checkId = (id: Json | undefined, token: string) => {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > maxTokenId) {
       throw bad(`token ${JSON.stringify(token)} has id ${JSON.stringify(id)}; expected 0 to ${maxTokenId}`);
     }
   };
-  for (const [token, id] of Object.entries(model.vocab)) checkId(id, token);
-  const isToken = (part: Json | undefined) => typeof part === "string" && part !== "";
-  for (const merge of model.merges) {
-    const parts = typeof merge === "string" ? merge.split(" ", 2) : merge;
-    if (!Array.isArray(parts) || parts.length !== 2 || !isToken(parts[0]) || !isToken(parts[1])) {
-      throw bad(`merge ${JSON.stringify(merge)} is not a pair of tokens`);
-    }
-  }
   const added: AddedToken[] = [];
   for (const entry of Array.isArray(json.added_tokens) ? json.added_tokens : []) {
     if (!isObject(entry) || typeof entry.content !== "string") throw bad(`added token ${JSON.stringify(entry)}`);
     checkId(entry.id, entry.content);
     added.push(addedToken(entry.content, entry.id as number, entry));
   }
-  return {
+  const tokenizer: TokenizerJson = {
     ...json,
     added_tokens: added,
     normalizer: json.normalizer ?? null,
     pre_tokenizer: json.pre_tokenizer ?? null,
     post_processor: json.post_processor ?? null,
     decoder: json.decoder ?? null,
-    model: { ...model, type: "BPE" } as TokenizerJson["model"],
+    model: model as TokenizerJson["model"],
   };
+  return { tokenizer, table, merges };
 }
 
 function addedToken(content: string, id: number, entry: JsonObject): AddedToken {
@@ -181,6 +189,10 @@ function parseObject(text: string, path: string): JsonObject {
 }
 
 async function readIfPresent(path: string): Promise<string | undefined> {
+  return (await readBytesIfPresent(path))?.toString("utf8");
+}
+
+async function readBytesIfPresent(path: string): Promise<Buffer | undefined> {
   try {
     const { size } = await stat(path);
     if (size > maxFileBytes) {
@@ -189,7 +201,7 @@ async function readIfPresent(path: string): Promise<string | undefined> {
         `[tokenizer] ${path} has ${size} bytes; at most ${maxFileBytes} are read.`,
       );
     }
-    return await readFile(path, "utf8");
+    return await readFile(path);
   } catch (cause) {
     if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
     throw ioError(`reading ${path}`, cause);

@@ -5,10 +5,9 @@ import { SpecialTokens } from "./special-tokens.ts";
 import type { AddedToken, PlainCodec } from "./tokenizer-source.ts";
 
 export type SpmModel = {
-  /** Every token by id. */
-  tokens: readonly string[];
-  /** Pieces that take part in merges, by text. */
-  pieces: ReadonlyMap<string, number>;
+  tokenOf(id: number): string;
+  /** The id of a piece that takes part in merges. */
+  pieceOf(text: string): number | undefined;
   /** Score by id; the pair that makes the piece with the best score merges first. */
   scores: ArrayLike<number>;
   /** Ids of the 256 byte tokens, for characters without a piece; -1 where there is none. */
@@ -62,7 +61,7 @@ export class SpmCodec implements PlainCodec {
         continue;
       }
       if (bytes.length > 0) flush();
-      text += (this.#model.tokens[id] as string).replaceAll(space, " ");
+      text += this.#model.tokenOf(id).replaceAll(space, " ");
     }
     if (bytes.length > 0) flush();
     return this.#model.addsSpace && text.startsWith(" ") ? text.slice(1) : text;
@@ -70,12 +69,12 @@ export class SpmCodec implements PlainCodec {
 
   /** Merges neighbours, best pair first, until no pair makes a piece. Appends the ids. */
   #encodeWord(word: string, ids: number[]): void {
-    const { pieces, scores } = this.#model;
+    const { scores } = this.#model;
     const symbols: Stretch[] = [];
     let position = 0;
     for (const character of word) {
       const end = position + character.length;
-      const id = pieces.get(character) ?? noPiece;
+      const id = this.#model.pieceOf(character) ?? noPiece;
       symbols.push({ start: position, end, id, length: 1, previous: symbols.length - 1, next: symbols.length + 1 });
       position = end;
     }
@@ -84,7 +83,7 @@ export class SpmCodec implements PlainCodec {
       const left = symbols[leftIndex];
       const right = left === undefined ? undefined : symbols[left.next];
       if (left === undefined || right === undefined || left.id === noPiece || right.id === noPiece) return;
-      const id = pieces.get(word.slice(left.start, right.end));
+      const id = this.#model.pieceOf(word.slice(left.start, right.end));
       if (id === undefined) return;
       queue.push({
         left: leftIndex,

@@ -18,11 +18,19 @@ export interface PlainCodec {
   decode(ids: number[]): string;
 }
 
+/** Tokens and their ids. */
+export interface Vocabulary {
+  /** One more than the highest id. */
+  readonly size: number;
+  idOf(token: string): number | undefined;
+  tokenOf(id: number): string | undefined;
+}
+
 export type TokenizerSource = {
   /** The file or folder, for messages. */
   origin: string;
-  /** Token to id, added tokens included. */
-  vocabulary: ReadonlyMap<string, number>;
+  /** Added tokens included. */
+  vocabulary: Vocabulary;
   addedTokens: AddedToken[];
   /** The codec that finds these added tokens (those that are not special) in every text. */
   openCodec: (added: AddedToken[]) => PlainCodec;

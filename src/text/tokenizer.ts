@@ -3,7 +3,7 @@
 import { type BuiltInTemplate, builtInTemplates } from "./built-in-templates.ts";
 import { type ChatTemplate, makeChatTemplate } from "./chat-template.ts";
 import { SpecialTokens, type TextPiece } from "./special-tokens.ts";
-import type { AddedToken, PlainCodec, TokenizerSource } from "./tokenizer-source.ts";
+import type { AddedToken, PlainCodec, TokenizerSource, Vocabulary } from "./tokenizer-source.ts";
 
 export type EncodeOptions = {
   /** Put one BOS in front when the model was trained with one (`addsBos`). Default false. */
@@ -55,8 +55,7 @@ class BpeTokenizer implements Tokenizer {
   readonly stopIds: readonly number[];
   readonly chat?: ChatTemplate;
   readonly #codec: PlainCodec;
-  readonly #vocabulary: ReadonlyMap<string, number>;
-  readonly #tokens: (string | undefined)[] = [];
+  readonly #vocabulary: Vocabulary;
   readonly #special: SpecialTokens;
 
   constructor(source: TokenizerSource, template: BuiltInTemplate | undefined) {
@@ -64,8 +63,7 @@ class BpeTokenizer implements Tokenizer {
     this.#special = new SpecialTokens(specials);
     this.#codec = source.openCodec(source.addedTokens.filter((token) => !this.#special.ids.has(token.id)));
     this.#vocabulary = source.vocabulary;
-    for (const [token, id] of source.vocabulary) this.#tokens[id] = token;
-    this.vocabSize = this.#tokens.length;
+    this.vocabSize = source.vocabulary.size;
     this.bosId = source.bosToken === undefined ? undefined : this.idOf(source.bosToken);
     this.addsBos = source.addsBos && this.bosId !== undefined;
     this.eosIds = source.eosIds;
@@ -118,8 +116,8 @@ class BpeTokenizer implements Tokenizer {
       if (this.#special.ids.has(id)) {
         if (skipSpecial) continue;
         flush();
-        text += this.#tokens[id];
-      } else if (this.#tokens[id] !== undefined) {
+        text += this.tokenOf(id);
+      } else if (this.tokenOf(id) !== undefined) {
         run.push(id);
       }
     }
@@ -128,11 +126,11 @@ class BpeTokenizer implements Tokenizer {
   }
 
   idOf(token: string): number | undefined {
-    return this.#vocabulary.get(token);
+    return this.#vocabulary.idOf(token);
   }
 
   tokenOf(id: number): string | undefined {
-    return this.#tokens[id];
+    return this.#vocabulary.tokenOf(id);
   }
 
   #encodePieces(pieces: readonly TextPiece[]): number[] {
@@ -169,8 +167,10 @@ function specialTokens(source: TokenizerSource): AddedToken[] {
   const specials = source.addedTokens.filter(isSpecial);
   const known = new Set(specials.map((token) => token.id));
   // A BOS or end token that stands only in the vocabulary.
-  for (const [content, id] of source.vocabulary) {
-    if (known.has(id) || !(ends.has(id) || content === source.bosToken)) continue;
+  const bosId = source.bosToken === undefined ? undefined : source.vocabulary.idOf(source.bosToken);
+  for (const id of bosId === undefined ? ends : [bosId, ...ends]) {
+    const content = source.vocabulary.tokenOf(id);
+    if (known.has(id) || content === undefined) continue;
     known.add(id);
     specials.push({ id, content, special: true, normalized: false, lstrip: false, rstrip: false, single_word: false });
   }

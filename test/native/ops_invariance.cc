@@ -317,6 +317,31 @@ TEST("decoding step by step gives the bits of computing all at once, with and wi
   });
 }
 
+TEST("a rollout gives the same bits alone and in a group of 12, with and without a window") {
+  ForEachIsa([](Ops& ops, const std::string& isa) {
+    constexpr int kRollouts = 12, kLength = 9;
+    for (int64_t window : {0, 40}) {
+      Decoding tree(ops, 45, kRollouts, kLength, window);
+      const auto advance = [&](int32_t prompt, auto rows_of) {
+        std::vector<int32_t> counts = {prompt};
+        for (int c = 0; c < kRollouts; ++c) counts.push_back(rows_of(c));
+        tree.Advance(counts);
+      };
+      tree.Restart();
+      advance(45, [](int) { return 0; });
+      for (int step = 0; step < kLength; ++step) advance(0, [](int) { return 1; });
+      const Tensor group = tree.out(), lse = tree.lse();
+      tree.Restart();
+      advance(45, [](int) { return 0; });
+      for (int alone = 0; alone < kRollouts; ++alone) {
+        for (int step = 0; step < kLength; ++step) advance(0, [&](int c) { return c == alone ? 1 : 0; });
+      }
+      const bool same = SameBits(tree.out(), group) && SameBits(tree.lse(), lse);
+      if (!same) Fail(__FILE__, __LINE__, Concat("window ", window, " [", isa, "]"));
+    }
+  });
+}
+
 TEST("a comparison of bits notices one unit in the last place, and the sign of zero") {
   float a[3] = {1, 0, 2}, b[3] = {1, 0, 2};
   const Tensor ta(a, DType::kF32, 1, 3), tb(b, DType::kF32, 1, 3);

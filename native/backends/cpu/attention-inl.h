@@ -1,69 +1,14 @@
 // Attention over span trees: online softmax over blocks of kKvBlock keys, ancestors first, then own keys.
-// A query vector is one (row, head). The vectors of consecutive rows that share a KV head go through each key block
-// together, in register tiles, so that keys and values are read once for many of them; each vector's own operations are
-// the same whether it comes alone (decoding) or with others (prefill, training), and a block that it may not see leaves
-// its bits alone. Scores: lanes along keys (K is stored transposed), one chain over head_dim. Output: lanes along
-// head_dim, one chain over keys, rescaled when the maximum moves.
+// A query vector is one (row, head). The vectors of an item share a KV head and go through each key block together, in
+// register tiles, so that keys and values are read once for many of them; each vector's own operations are the same
+// whether it comes alone (decoding) or with others (prefill, training), and a block that it may not see leaves its bits
+// alone. Scores: lanes along keys (K is stored transposed), one chain over head_dim. Output: lanes along head_dim, one
+// chain over keys, rescaled when the maximum moves.
 namespace rlvr {
 namespace RLVR_ISA_NAMESPACE {
 namespace {
 
-using cpu::AttentionArgs;
-using cpu::kMaxDepth;
-
-constexpr int64_t kVectors = 48;  // query vectors of an item: four tiles; with head_dim 64 all of it stays in the L1
-
 inline int64_t Padded(int64_t head_dim) { return DivideUp(head_dim, 16) * 16; }
-
-// The part of an item that all passes share.
-struct Item {
-  const Span* span;
-  int64_t first_row;  // within the span
-  int64_t rows;
-  int64_t kv_head;
-  int64_t first_head;
-  int64_t heads;  // query heads taken; vectors are (row, head), heads innermost
-  int64_t vectors() const { return rows * heads; }
-  int64_t PackedRow(int64_t v) const { return span->first_row + first_row + v / heads; }
-  int64_t Head(int64_t v) const { return first_head + v % heads; }
-  int64_t KeyIndex(int64_t v) const { return span->keys_before + first_row + v / heads; }
-};
-
-inline int64_t TakeItem(int64_t* next_item) { return __atomic_fetch_add(next_item, 1, __ATOMIC_RELAXED); }
-
-// Calls f(item) for the items that fall to this thread: one at a time, because later rows see more keys.
-template <typename F>
-inline void ForItems(const AttentionArgs& args, int64_t* next_item, const F& f) {
-  const int64_t group = args.heads / args.kv_heads;
-  const int64_t heads = Smaller(group, kVectors), rows = kVectors / heads;
-  int64_t number = 0, mine = TakeItem(next_item);
-  for (int64_t s = 0; s < args.batch.count; ++s) {
-    const Span& span = args.batch.spans[s];
-    for (int64_t r = 0; r < span.rows; r += rows) {
-      for (int64_t h = 0; h < args.kv_heads; ++h) {
-        for (int64_t g = 0; g < group; g += heads) {
-          if (number++ != mine) continue;
-          f(Item{&span, r, Smaller(rows, span.rows - r), h, h * group + g, Smaller(heads, group - g)});
-          mine = TakeItem(next_item);
-        }
-      }
-    }
-  }
-}
-
-struct KeyRange {
-  int64_t lo, hi;  // keys of the block that a vector sees
-  bool empty() const { return lo >= hi; }
-  bool full() const { return lo == 0 && hi == kKvBlock; }
-};
-
-// What vector v of the item sees of block `block` of the span `keys`, which is the item's or an ancestor.
-inline KeyRange Visible(const AttentionArgs& args, const Item& item, int64_t v, const Span& keys, int64_t block) {
-  const int64_t own = item.KeyIndex(v);
-  int64_t hi = (&keys == item.span ? own + 1 : keys.keys()) - block * kKvBlock, lo = 0;
-  if (args.window > 0) lo = item.span->first_position + own - args.window + 1 - keys.first_position - block * kKvBlock;
-  return {Larger(lo, 0), Smaller(hi, kKvBlock)};
-}
 
 // raw[v][Padded(head_dim)] from rows of x; the padding is zero.
 inline void GatherVectors(const Item& item, const float* x, int64_t x_row, int64_t head_dim, float* raw) {
@@ -123,25 +68,63 @@ inline const float* ValuePage(const AttentionArgs& args, const Span& span, int64
   return args.v_pages + (page * args.kv_heads + kv_head) * args.head_dim * kKvBlock;
 }
 
-// Calls f(span, block) for the key blocks that some row of the item may see, in the order of the sums.
-template <typename F>
-inline void ForKeyBlocks(const AttentionArgs& args, const Item& item, const F& f) {
-  const Span* chain[kMaxDepth];
-  int depth = 0;
-  for (const Span* s = item.span;; s = args.batch.spans + s->parent) {
-    chain[depth++] = s;
-    if (s->parent < 0) break;
+// y[i][0..NV*16) += sum over keys [k0, k1) of scores[i][k] * values[k][..]: rows of scores are read as they lie.
+template <int MR, int NV>
+inline void WeighTile(const float* scores, int64_t k0, int64_t k1, const float* values, int64_t width, float* y) {
+  V acc[MR][NV];
+#pragma GCC unroll 12
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) acc[i][j] = Load(y + i * width + 16 * j);
   }
-  const int64_t last = item.vectors() - 1;
-  while (depth-- > 0) {
-    const Span& keys = *chain[depth];
-    const int64_t count = &keys == item.span ? item.KeyIndex(last) + 1 : keys.keys();
-    for (int64_t block = 0; block * kKvBlock < count; ++block) {
-      // The first row sees the oldest keys, so a window that hides the block from it hides it from all.
-      if (args.window > 0 && Visible(args, item, 0, keys, block).lo >= kKvBlock) continue;
-      f(keys, block);
+  for (int64_t k = k0; k < k1; ++k) {
+    V v[NV];
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) v[j] = Load(values + k * width + 16 * j);
+#pragma GCC unroll 12
+    for (int i = 0; i < MR; ++i) {
+      const V p = Set1(scores[i * kKvBlock + k]);
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) acc[i][j] = Fma(p, v[j], acc[i][j]);
     }
   }
+#pragma GCC unroll 12
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) Store(y + i * width + 16 * j, acc[i][j]);
+  }
+}
+
+template <int MR>
+void WeighRows(const float* scores, int64_t k0, int64_t k1, const float* values, int64_t width, float* y) {
+  int64_t c = 0;
+  if constexpr (kTileVectors == 2) {
+    for (; c + 32 <= width; c += 32) WeighTile<MR, 2>(scores, k0, k1, values + c, width, y + c);
+  }
+  for (; c < width; c += 16) WeighTile<MR, 1>(scores, k0, k1, values + c, width, y + c);
+}
+
+// y[n][width] += scores[n][kKvBlock] values[kKvBlock][width] over keys [k0, k1); n at most kTileRows.
+inline void Weigh(int64_t n, const float* scores, int64_t k0, int64_t k1, const float* values, int64_t width,
+                  float* y) {
+  using Function = void (*)(const float*, int64_t, int64_t, const float*, int64_t, float*);
+#if defined(RLVR_ISA_AVX512)
+  constexpr Function kFunctions[kTileRows] = {WeighRows<1>, WeighRows<2>,  WeighRows<3>,  WeighRows<4>,
+                                              WeighRows<5>, WeighRows<6>,  WeighRows<7>,  WeighRows<8>,
+                                              WeighRows<9>, WeighRows<10>, WeighRows<11>, WeighRows<12>};
+#elif defined(RLVR_ISA_AVX2)
+  constexpr Function kFunctions[kTileRows] = {WeighRows<1>, WeighRows<2>, WeighRows<3>,
+                                              WeighRows<4>, WeighRows<5>, WeighRows<6>};
+#else
+  constexpr Function kFunctions[kTileRows] = {WeighRows<1>, WeighRows<2>};
+#endif
+  kFunctions[n - 1](scores, k0, k1, values, width, y);
+}
+
+// Towards the L2. Pages lie anywhere in the pool, so the processor does not foresee the next: 20 % of a decode step
+// whose keys are not in the caches.
+inline void Prefetch(const float* p, int64_t count) {
+  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(p + i, 0, 2);
 }
 
 // Scaled, soft-capped scores of a tile's row i in place of raw products.
@@ -164,7 +147,7 @@ inline void HideKeys(const KeyRange& range, V& a, V& b, V hidden) {
 // Floats for one thread: a ladder of arrays, each with room for the overrun of PackTile. Without memory: its size.
 struct AttentionScratch {
   size_t bytes = 0;
-  float *raw[2], *packed[2], *out, *scores, *slopes, *tile, *keys, *values, *dk, *dv;
+  float *raw[2], *packed[2], *out, *scores, *slopes, *keys, *values;
   AttentionScratch(std::byte* memory, int64_t head_dim) {
     const int64_t width = Padded(head_dim);
     const auto take = [&](int64_t count) {
@@ -172,35 +155,100 @@ struct AttentionScratch {
       bytes += static_cast<size_t>(count + 16) * sizeof(float);
       return p;
     };
-    for (int i = 0; i < 2; ++i) raw[i] = take(kVectors * width);
-    for (int i = 0; i < 2; ++i) packed[i] = take(kVectors * width);
-    out = take(kVectors * width);
-    scores = take(kVectors * kKvBlock);
-    slopes = take(kVectors * kKvBlock);
-    tile = take(kTileRows * kKvBlock);
+    for (int i = 0; i < 2; ++i) raw[i] = take(kItemVectors * width);
+    for (int i = 0; i < 2; ++i) packed[i] = take(kItemVectors * width);
+    out = take(kItemVectors * width);
+    scores = take(kItemVectors * kKvBlock);
+    slopes = take(kItemVectors * kKvBlock);
     keys = take(kKvBlock * width);
     values = take(kKvBlock * width);
-    dk = take(kKvBlock * width);
-    dv = take(kKvBlock * width);
   }
 };
 
 size_t AttentionScratchBytes(int64_t head_dim) { return AttentionScratch(nullptr, head_dim).bytes; }
 
+// Calls f(first, count, tile) for the vectors of rows [view.first, view.last), cut at the tiles in which queries are
+// packed; `tile` is the first vector of the one that holds them.
+template <typename F>
+inline void ForTiles(const Item& item, const BlockView& view, const F& f) {
+  const int64_t end = view.last * item.heads;
+  for (int64_t v = view.first * item.heads; v < end;) {
+    const int64_t tile = v / kTileRows * kTileRows, next = Smaller(tile + kTileRows, end);
+    f(v, next - v, tile);
+    v = next;
+  }
+}
+
+// Raw products of packed vectors [first, first + n) with a block: to[n][kKvBlock]. block: [head_dim][kKvBlock].
+inline void TileScores(const Item& item, const float* packed, int64_t first, int64_t n, int64_t tile, int64_t dim,
+                       const float* block, float* to) {
+  const int64_t in_tile = Smaller(kTileRows, item.vectors() - tile);
+  MultiplyTile(packed + tile * dim + first - tile, in_tile, n, block, kKvBlock, dim, false, to, kKvBlock, kKvBlock);
+}
+
+// The softmax's running numbers of an item's vectors, with room for a whole vector past the last.
+struct OnlineSoftmax {
+  float most[kItemVectors + 16], sum[kItemVectors + 16];
+};
+
+// Scores of vectors [first, first + n) of one block to probabilities below the running maximum; moves that maximum, and
+// brings sums and outputs to it.
+inline void SoftmaxTile(const AttentionArgs& args, const Item& item, const BlockView& view, int64_t first, int64_t n,
+                        float* scores, OnlineSoftmax& soft, float* out, int64_t width) {
+  float block_most[16], base[16], rescale[16];
+  for (int64_t i = 0; i < n; ++i) {
+    V a, b;
+    float* row = scores + i * kKvBlock;
+    FinishScores(args, row, a, b);
+    HideKeys(view.range[(first + i) / item.heads], a, b, Set1(-kInfinity));
+    Store(row, a);
+    Store(row + 16, b);
+    block_most[i] = ReduceMax(Max(a, b));
+  }
+  const V hidden = Set1(-kInfinity), before = Load(soft.most + first), block = LoadN(block_most, n);
+  const V now = IfLess(before, block, block, before);
+  const V from = IfLess(hidden, now, now, Zero());  // nothing seen yet: every term is exp(-inf) = 0
+  Store(base, from);
+  Store(rescale, IfLess(before, now, Exp(Sub(before, from)), Set1(1.0f)));
+  StoreN(soft.most + first, now, n);
+  for (int64_t i = 0; i < n; ++i) {
+    float* row = scores + i * kKvBlock;
+    const V a = Exp(Sub(Load(row), Set1(base[i]))), b = Exp(Sub(Load(row + 16), Set1(base[i])));
+    Store(row, a);
+    Store(row + 16, b);
+    soft.sum[first + i] = soft.sum[first + i] * rescale[i] + ReduceAdd(Add(a, b));
+    if (rescale[i] == 1) continue;
+    float* o = out + (first + i) * width;
+    for (int64_t d = 0; d < width; d += 16) Store(o + d, Mul(Load(o + d), Set1(rescale[i])));
+  }
+}
+
+// Keys that some of the vectors see; the others' probabilities are 0 there.
+inline KeyRange SeenBy(const Item& item, const BlockView& view, int64_t first, int64_t n) {
+  KeyRange seen{kKvBlock, 0};
+  for (int64_t r = first / item.heads; r <= (first + n - 1) / item.heads; ++r) {
+    if (view.range[r].empty()) continue;
+    seen = {Smaller(seen.lo, view.range[r].lo), Larger(seen.hi, view.range[r].hi)};
+  }
+  return seen;
+}
+
 void AttentionItem(const AttentionArgs& args, const Item& item, AttentionScratch& s) {
   const int64_t dim = args.head_dim, width = Padded(dim), vectors = item.vectors();
-  float most[kVectors], sum[kVectors];
+  OnlineSoftmax soft;
   GatherVectors(item, args.q, args.q_row, dim, s.raw[0]);
   PackTiles(s.raw[0], width, vectors, dim, s.packed[0]);
-  for (int64_t v = 0; v < vectors; ++v) {
-    most[v] = -kInfinity;
-    sum[v] = 0;
+  for (int64_t v = 0; v < vectors; v += 16) {
+    Store(soft.most + v, Set1(-kInfinity));
+    Store(soft.sum + v, Zero());
   }
   for (int64_t i = 0; i < vectors * width; i += 16) Store(s.out + i, Zero());
 
-  ForKeyBlocks(args, item, [&](const Span& keys, int64_t block) {
+  RunView(args, item.run).ForKeyBlocks([&](const Span& keys, int64_t block, const BlockView& view) {
     const float* k = KeyPage(args, keys, block, item.kv_head);
     const float* values = ValuePage(args, keys, block, item.kv_head);
+    Prefetch(values, dim * kKvBlock);
+    if ((block + 1) * kKvBlock < keys.keys()) Prefetch(KeyPage(args, keys, block + 1, item.kv_head), dim * kKvBlock);
     if (width != dim) {  // rows of odd width: copied, so that whole vectors can be read
       for (int64_t i = 0; i < kKvBlock; ++i) {
         for (int64_t d = 0; d < width; d += 16) {
@@ -209,54 +257,23 @@ void AttentionItem(const AttentionArgs& args, const Item& item, AttentionScratch
       }
       values = s.values;
     }
-    for (int64_t t = 0; t < vectors; t += kTileRows) {
-      const int64_t n = Smaller(kTileRows, vectors - t);
-      KeyRange range[kTileRows];
-      bool seen = false;
-      for (int64_t i = 0; i < n; ++i) {
-        range[i] = Visible(args, item, t + i, keys, block);
-        seen = seen || !range[i].empty();
-      }
-      if (!seen) continue;
-      MultiplyTile(s.packed[0] + t * dim, n, n, k, kKvBlock, dim, false, s.scores, kKvBlock, kKvBlock);
-      for (int64_t i = 0; i < n; ++i) {
-        float* row = s.scores + i * kKvBlock;
-        V a, b;
-        FinishScores(args, row, a, b);
-        HideKeys(range[i], a, b, Set1(-kInfinity));
-        const float block_most = ReduceMax(Max(a, b));
-        const float now = block_most > most[t + i] ? block_most : most[t + i];
-        const float base = now == -kInfinity ? 0.0f : now;  // nothing seen yet: every term is exp(-inf) = 0
-        float rescale = 1;
-        if (now != most[t + i]) {
-          float lane[16];
-          Store(lane, Exp(Set1(most[t + i] - base)));
-          rescale = lane[0];
-        }
-        most[t + i] = now;
-        a = Exp(Sub(a, Set1(base)));
-        b = Exp(Sub(b, Set1(base)));
-        Store(row, a);
-        Store(row + 16, b);
-        sum[t + i] = sum[t + i] * rescale + ReduceAdd(Add(a, b));
-        if (rescale != 1) {
-          float* o = s.out + (t + i) * width;
-          for (int64_t d = 0; d < width; d += 16) Store(o + d, Mul(Load(o + d), Set1(rescale)));
-        }
-      }
-      PackTile(s.scores, kKvBlock, n, kKvBlock, s.tile);
-      MultiplyTile(s.tile, n, n, values, width, kKvBlock, true, s.out + t * width, width, width);
-    }
+    ForTiles(item, view, [&](int64_t first, int64_t n, int64_t tile) {
+      const KeyRange seen = SeenBy(item, view, first, n);
+      if (seen.empty()) return;
+      TileScores(item, s.packed[0], first, n, tile, dim, k, s.scores);
+      SoftmaxTile(args, item, view, first, n, s.scores, soft, s.out, width);
+      Weigh(n, s.scores, seen.lo, seen.hi, values, width, s.out + first * width);
+    });
   });
 
   for (int64_t v = 0; v < vectors; ++v) {
-    const V inverse = Set1(1.0f / sum[v]);
+    const V inverse = Set1(1.0f / soft.sum[v]);
     float* to = args.out + item.PackedRow(v) * args.out_row + item.Head(v) * dim;
     for (int64_t d = 0; d < dim; d += 16) {
       StoreN(to + d, Mul(Load(s.out + v * width + d), inverse), Smaller(16, dim - d));
     }
     if (args.lse != nullptr) {
-      args.lse[item.PackedRow(v) * args.lse_row + item.Head(v)] = most[v] + __builtin_logf(sum[v]);
+      args.lse[item.PackedRow(v) * args.lse_row + item.Head(v)] = soft.most[v] + __builtin_logf(soft.sum[v]);
     }
   }
 }

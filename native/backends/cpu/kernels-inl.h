@@ -5,6 +5,7 @@
 #include "backends/cpu/embed-inl.h"
 #include "backends/cpu/rms_norm-inl.h"
 #include "backends/cpu/elementwise-inl.h"
+#include "backends/cpu/attention_items-inl.h"
 #include "backends/cpu/attention-inl.h"
 #include "backends/cpu/attention_backward-inl.h"
 #include "backends/cpu/head-inl.h"

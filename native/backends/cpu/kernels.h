@@ -52,7 +52,8 @@ constexpr int64_t kInnerBlock = 1024;        // the inner dimension is cut here:
 constexpr int64_t kPackedRows = 128 * 1024;  // floats of packed X, 512 KiB: with the panel it fits an L2 of 1 MiB
 constexpr size_t kProductScratch = (kPackedRows + 12 * kInnerBlock + kInnerBlock * 32 + 64 * 32) * sizeof(float);
 
-constexpr int kMaxDepth = 256;  // spans from a root to a leaf
+constexpr int kMaxDepth = 256;        // spans from a root to a leaf
+constexpr int64_t kItemVectors = 48;  // query vectors of an attention item: four tiles of twelve
 
 struct AttentionArgs {
   const float* q = nullptr;
@@ -67,6 +68,7 @@ struct AttentionArgs {
   int64_t out_row = 0;
   float* lse = nullptr;  // null: not wanted
   int64_t lse_row = 0;
+  int64_t item_rows = 1, item_heads = 1;  // of an item at most; a vector is one (row, head)
   // backward
   const float* dout = nullptr;
   int64_t dout_row = 0;
@@ -76,6 +78,7 @@ struct AttentionArgs {
   int64_t dk_row = 0;
   float* dv = nullptr;
   int64_t dv_row = 0;
+  int64_t whole_trees = 0;  // so many (tree, KV head) are each done by one thread
 };
 
 // The head's chunk of the vocabulary. Sums over the vocabulary are taken chunk by chunk, then over the chunks in order.
@@ -137,10 +140,10 @@ struct Kernels {
 
   // Bytes of scratch a thread needs for these head sizes.
   size_t (*attention_scratch)(int64_t head_dim);
-  // Each of the threads calls these with the same counter, which starts at 0 and gives out the items.
+  // Each of the threads calls these with the same counters (the backward has three), which start at 0 and give out the
+  // items.
   void (*attention)(const AttentionArgs&, int64_t* next_item, std::byte* scratch);
-  void (*attention_backward_q)(const AttentionArgs&, int64_t* next_item, std::byte* scratch);
-  void (*attention_backward_kv)(const AttentionArgs&, int64_t* next_item, std::byte* scratch);
+  void (*attention_backward)(const AttentionArgs&, int64_t* next_items, std::byte* scratch);
 
   ChunkSum (*head_sum)(const ChunkArgs&);  // also applies softcap and temperature in place
   // x[i] <- exp(x[i] - max) * factor, times the softcap's derivative: what a logit's gradient is proportional to.

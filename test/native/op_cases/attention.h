@@ -9,6 +9,7 @@ struct TreeSpan {
   int32_t parent;
   int32_t rows;
   int32_t keys_before = 0;
+  int32_t shares = -1;  // a span whose keys and pages it has: one prompt in two trees
 };
 
 // Spans, pages in a shuffled order, and a pool with some pages to spare, all holding stale numbers.
@@ -23,8 +24,9 @@ class Tree {
       span.first_row = row;
       span.rows = t.rows;
       span.keys_before = t.keys_before;
-      span.first_page = static_cast<int32_t>(pages_.size());
-      pages_.resize(pages_.size() + (span.keys() + kKvBlock - 1) / kKvBlock);
+      span.first_page = t.shares >= 0 ? spans_[t.shares].first_page : static_cast<int32_t>(pages_.size());
+      if (t.shares < 0) pages_.resize(pages_.size() + (span.keys() + kKvBlock - 1) / kKvBlock);
+      shares_.push_back(t.shares >= 0);
       spans_.push_back(span);
       row += t.rows;
     }
@@ -41,9 +43,10 @@ class Tree {
   Tree History() const {
     Tree past = *this;
     past.rows_ = 0;
-    for (Span& span : past.spans_) {
+    for (size_t s = 0; s < spans_.size(); ++s) {
+      Span& span = past.spans_[s];
       span.first_row = static_cast<int32_t>(past.rows_);
-      span.rows = span.keys_before;
+      span.rows = shares_[s] ? 0 : span.keys_before;
       span.keys_before = 0;
       past.rows_ += span.rows;
     }
@@ -53,6 +56,7 @@ class Tree {
  private:
   std::vector<Span> spans_;
   std::vector<int32_t> pages_;
+  std::vector<bool> shares_;
   int64_t pool_pages_;
   int64_t rows_;
 };
@@ -132,6 +136,18 @@ inline CaseList AttentionCases() {
   const std::vector<TreeSpan> blocks = {{-1, 70}, {0, 33}, {0, 32}, {0, 31}};
   const std::vector<TreeSpan> decode = {{-1, 0, 45}, {0, 1, 12}, {0, 1, 0}, {0, 1, 31}, {0, 1, 32}};
   const std::vector<TreeSpan> chunked = {{-1, 20, 33}, {-1, 3, 0}, {1, 2, 40}};
+  std::vector<TreeSpan> group_decode = {{-1, 0, 70}};
+  for (int32_t own : {0, 31, 32, 5, 33, 64, 1, 17, 40, 2, 95, 63}) group_decode.push_back({0, 1, own});
+  // A header, two questions under it, their rollouts in turn; and a prompt with rows of its own beside its rollouts.
+  const std::vector<TreeSpan> nested = {{-1, 0, 37}, {0, 0, 20}, {0, 0, 45}, {1, 1, 3}, {2, 1, 40},
+                                        {1, 1, 33},  {2, 2, 0},  {-1, 3, 9}, {7, 1, 0}, {7, 1, 32}};
+  const std::vector<TreeSpan> shared = {{-1, 0, 50}, {0, 1, 12},     {0, 1, 40}, {-1, 0, 50, 0},
+                                        {3, 1, 7},   {-1, 0, 50, 0}, {5, 4, 30}};
+  std::vector<TreeSpan> short_children = {{-1, 35}};
+  for (int32_t c = 0; c < 24; ++c) short_children.push_back({0, 1 + c % 3});
+  std::vector<TreeSpan> chain = {{-1, 1}};  // more ancestors than an item of several spans may have
+  for (int32_t s = 1; s < 150; ++s) chain.push_back({s - 1, s % 25 == 0 ? 1 : 0, 0});
+  for (int32_t c = 0; c < 3; ++c) chain.push_back({149, 2});
   return MakeCases<AttentionCase, AttentionSpec>(
       "attention",
       {
@@ -167,6 +183,24 @@ inline CaseList AttentionCases() {
            .window = 5},
           {.name = "decoding one row of each span", .spans = decode, .heads = 4, .kv_heads = 2},
           {.name = "decoding with a window", .spans = decode, .heads = 4, .kv_heads = 2, .window = 17},
+          {.name = "decoding a group of 12", .spans = group_decode, .heads = 9, .kv_heads = 3, .head_dim = 64},
+          {.name = "decoding a group of 12, window in the prompt",
+           .spans = group_decode,
+           .heads = 4,
+           .kv_heads = 1,
+           .window = 60},
+          {.name = "decoding a group of 12, window inside the rollouts",
+           .spans = group_decode,
+           .heads = 4,
+           .kv_heads = 4,
+           .window = 30},
+          {.name = "decoding nested prompts", .spans = nested, .heads = 6, .kv_heads = 2, .softcap = 3},
+          {.name = "decoding nested prompts, window", .spans = nested, .heads = 2, .kv_heads = 1, .window = 50},
+          {.name = "decoding trees that share pages", .spans = shared, .heads = 4, .kv_heads = 2},
+          {.name = "many short children", .spans = short_children, .heads = 3, .kv_heads = 1},
+          {.name = "many short children, window", .spans = short_children, .heads = 4, .kv_heads = 2, .window = 8},
+          {.name = "a chain of 150 spans", .spans = chain, .heads = 2, .kv_heads = 1},
+          {.name = "more heads in a group than an item holds", .spans = {{-1, 5}, {0, 3}}, .heads = 50, .kv_heads = 1},
           {.name = "a prompt in two parts", .spans = chunked, .heads = 2, .kv_heads = 2},
           {.name = "a prompt in two parts, window 9", .spans = chunked, .heads = 2, .kv_heads = 1, .window = 9},
       });

@@ -126,6 +126,29 @@ test("each config of the package is sound and opens with the command that runs i
   }
 });
 
+test("each selection of the package is sound, opens with its command, and its training reads what it writes", async () => {
+  const { loadConfig } = await import("../../../src/config/load.ts");
+  const { loadSelectConfig } = await import("../../../src/config/load-select.ts");
+  for (const name of [
+    "smollm2-select",
+    ...["random", "phi-4", "gemma-3-27b", "gemma-3-12b"].map((model) => `open-medical-r1/select-${model}`),
+  ]) {
+    const file = join(root, "configs", `${name}.yaml`);
+    expect(readFileSync(file, "utf8").split("\n")[0], name).toBe(`# npx rlvr select configs/${name}.yaml`);
+    const { config } = await loadSelectConfig(file);
+    if (!name.startsWith("open-medical-r1")) continue;
+    const isRandom = name.endsWith("random");
+    expect(config.strategy).toMatchObject(
+      isRandom ? { kind: "random", count: 500 } : { kind: "filter", hard: 400, easy: 100 },
+    );
+    expect(config.prompt.instruction).toBe("paper");
+    expect(config.model.path === null).toBe(isRandom);
+    const training = await loadConfig(file.replace("select-", ""));
+    expect(training.config.data.train).toBe(join(config.output.dir ?? "", "questions.jsonl"));
+    expect(training.config.filter.enabled).toBe(false);
+  }
+});
+
 test("the first interrupt lets the work finish, the second ends the process with 130", async () => {
   const child = spawn(
     process.execPath,

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { hash64, QuestionStream, shuffled } from "../../../src/recipes/batches.ts";
+import { QuestionStream } from "../../../src/recipes/batches.ts";
+import { hash64, shuffled } from "../../../src/selection/shuffle.ts";
 
 const questions = Array.from({ length: 5 }, (_, index) => ({
   id: `q${index}`,

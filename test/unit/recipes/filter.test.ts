@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { defineConfig } from "../../../src/config/resolve.ts";
-import { difficultyOf, filterQuestions, outcomeOf } from "../../../src/recipes/filter.ts";
+import { filterQuestions, outcomeOf } from "../../../src/recipes/filter.ts";
 import { TinyPolicy, tinySession } from "./tiny-policy.ts";
 
 const question = {
@@ -23,16 +23,6 @@ test.each([
   ["right", "<think>x</think><answer>A</answer>", "length"],
 ] as const)("an answer is %s: %j (%s)", (outcome, text, finishReason) => {
   expect(outcomeOf(text, finishReason, question)).toBe(outcome);
-});
-
-test("easy is right and in form at least half of the time; a hard question keeps its main reason", () => {
-  expect(difficultyOf("q", ["right"])).toMatchObject({ difficulty: "easy", cause: null });
-  expect(difficultyOf("q", ["form"])).toMatchObject({ difficulty: "hard", cause: "form" });
-  expect(difficultyOf("q", ["right", "wrong"])).toMatchObject({ difficulty: "easy" });
-  expect(difficultyOf("q", ["right", "wrong", "truncated", "wrong"])).toMatchObject({
-    difficulty: "hard",
-    cause: "wrong",
-  });
 });
 
 test("so many hard and easy ones are taken as the config says, the same ones for the same seed", async () => {

@@ -1,12 +1,5 @@
 import { expect, test } from "vitest";
-import {
-  formatBytes,
-  formatNumber,
-  formatSeconds,
-  formatShare,
-  trailingMeans,
-  wilson,
-} from "../../../src/report/numbers.ts";
+import { formatBytes, formatNumber, formatSeconds, formatShare, trailingMeans } from "../../../src/report/numbers.ts";
 
 test("numbers keep four significant digits and turn to exponents where they must", () => {
   const cases = [0, 1, -0.5, 2.34567, 12345.6, 0.00012345, 0.001, 1e9, Number.NaN, undefined];
@@ -34,15 +27,6 @@ test("shares, seconds and bytes read as people say them", () => {
     "2 h 5 min",
   ]);
   expect([512, 1536, 3 * 2 ** 20, 2.5 * 2 ** 30].map(formatBytes)).toEqual(["512 B", "1.5 KiB", "3 MiB", "2.5 GiB"]);
-});
-
-test("the interval of 8 in 10 is Wilson's", () => {
-  const { low, high } = wilson(0.8, 10);
-  expect(low).toBeCloseTo(0.4902, 4);
-  expect(high).toBeCloseTo(0.9433, 4);
-  expect(wilson(0, 10).low).toBe(0);
-  expect(wilson(1, 10).high).toBeCloseTo(1, 12);
-  expect(wilson(1, 10).high).toBeLessThanOrEqual(1);
 });
 
 test("a trailing mean looks back only, and skips gaps", () => {

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { TokenizerJson } from "../../../src/text/library-codec.ts";
+import type { TokenizerJson } from "../../../src/text/bpe-codec.ts";
 import type { AddedToken } from "../../../src/text/tokenizer-source.ts";
 import { byteAlphabet } from "./gguf-fixture.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
@@ -20,8 +20,12 @@ const token = (id: number, content: string, special = true, options: Partial<Add
 
 export const byteId = (character: string) => character.charCodeAt(0);
 
+type TokenizerFile = TokenizerJson & {
+  model: { vocab: Record<string, number>; merges: (string | [string, string])[] };
+};
+
 /** Ids 0 to 255 are the bytes, 256 is "hi", 257 " hi"; then the special tokens. */
-export function tinyTokenizerJson(options: { opensWithBos?: boolean; rstrip?: boolean } = {}): TokenizerJson {
+export function tinyTokenizerJson(options: { opensWithBos?: boolean; rstrip?: boolean } = {}): TokenizerFile {
   const vocab: Record<string, number> = {};
   for (const [byte, character] of byteAlphabet().entries()) vocab[character] = byte;
   vocab.hi = 256;
