@@ -1,7 +1,7 @@
 // rlvr-node beside its peers (TRL, torch + PEFT, llama.cpp), each goal measured on both sides in one run on one machine.
 //   npm run bench:compare -- [--only NAME,...] [--model smollm2|gemma3-270m] [--quick] [--save] [--json]
 //        [--threads 2] [--foreign 0.02] [--cache FOLDER] [--list]
-// --only takes parts of comparison names (--list shows them): --only decode,step/smollm2. --quick measures once instead of
+// --only takes names of comparisons (--list shows them) or their halves: --only decode,step/smollm2. --quick measures once instead of
 // alternating. --save writes bench/results/<date>-compare.json and the table of bench/README.md. --json prints the
 // goals alone on stdout. The peers are fetched and built into --cache (compare/peers.mjs); one that cannot be had is
 // reported, and its goals are unknown. A run in which others took more than --foreign of the machine is discarded and
@@ -41,9 +41,10 @@ if (values.model !== undefined && !MODELS.includes(values.model)) {
 }
 const parts = values.only?.split(",").filter(Boolean) ?? [""];
 const all = comparisons(values.model ? [values.model] : MODELS);
-const unknown = parts.find((part) => !all.some(({ name }) => name.includes(part)));
+const isNamed = (name, part) => part === "" || name === part || name.split("/").includes(part);
+const unknown = parts.find((part) => !all.some(({ name }) => isNamed(name, part)));
 if (unknown !== undefined) fail(`--only names ${unknown}; there are ${all.map(({ name }) => name).join(", ")}`);
-const chosen = all.filter(({ name }) => parts.some((part) => name.includes(part)));
+const chosen = all.filter(({ name }) => parts.some((part) => isNamed(name, part)));
 if (values.list) {
   for (const { name, seconds } of chosen) console.log(`${name}  about ${seconds} s`);
   process.exit(0);

@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { loadTokenizer, Policy } from "../dist/index.js";
 import { peakRss, seconds, startMeter } from "./meter.mjs";
 import { vignettes } from "./prompts.mjs";
+import { grpoStep } from "./step.mjs";
 
 const QUESTIONS = 3;
 
@@ -47,80 +48,12 @@ const policy = await Policy.load({
 const modelSeconds = seconds() - modelStart;
 
 const prompts = vignettes(tokenizer, QUESTIONS, promptTokens);
-const sampling = { temperature: 1, topK: 0, topP: 1, minP: 0 };
-const loss = {
-  kind: "policy",
-  epsilonLow: 0.2,
-  epsilonHigh: 0.2,
-  delta: 0,
-  beta,
-  kl: "k3",
-  logRatioClamp: 20,
-};
+const shape = { prompts, rollouts, newTokens, beta, separate: values.separate };
 
-async function step(index) {
-  const start = seconds();
-  const copies = values.separate ? rollouts : 1;
-  const asked = prompts.flatMap((ids, q) =>
-    Array.from({ length: copies }, (_, c) => ({ ids, key: BigInt(index * 100 + q * 10 + c) })),
-  );
-  const { groups } = await policy.generate({
-    prompts: asked,
-    rollouts: rollouts / copies,
-    maxNewTokens: newTokens,
-    sampling,
-    stopIds: [],
-    seed: 42n,
-  });
-  const rolloutEnd = seconds();
-  const packed = groups.map((completions, g) => ({ promptIds: asked[g].ids, completions }));
-  let reference;
-  if (beta > 0) {
-    reference = await policy.logprobs({
-      groups: packed.map((p) => ({ promptIds: p.promptIds, completionIds: p.completions.map((r) => r.completionIds) })),
-      sampling,
-      adapter: false,
-    });
-  }
-  const referenceEnd = seconds();
-  const total = QUESTIONS * rollouts;
-  const result = await policy.accumulate({
-    groups: packed.map((p, g) => ({
-      promptIds: p.promptIds,
-      completions: p.completions.map((r, c) => ({
-        completionIds: r.completionIds,
-        oldLogprobs: r.logprobs,
-        ...(reference ? { refLogprobs: reference.logprobs[g][c] } : {}),
-        advantages: new Float32Array(r.completionIds.length).fill(c % 2 ? 0.7 : -0.7),
-        weights: new Float32Array(r.completionIds.length).fill(1 / (total * r.completionIds.length)),
-      })),
-    })),
-    sampling,
-    loss,
-  });
-  await policy.update({
-    learningRate: 2e-5,
-    beta1: 0.9,
-    beta2: 0.999,
-    eps: 1e-8,
-    weightDecay: 0.01,
-    maxGradNorm: 1,
-  });
-  const end = seconds();
-  return {
-    step: end - start,
-    rollout: rolloutEnd - start,
-    reference: referenceEnd - rolloutEnd,
-    training: end - referenceEnd,
-    tokensTrained: result.counters.tokensComputed,
-    samplerGap: result.samplerGap,
-  };
-}
-
-await step(0);
+await grpoStep(policy, shape, 0);
 const stop = startMeter();
 const runs = [];
-for (let i = 1; i <= steps; i++) runs.push(await step(i));
+for (let i = 1; i <= steps; i++) runs.push(await grpoStep(policy, shape, i));
 const { foreignCpu } = stop();
 const mean = (key) => runs.reduce((sum, run) => sum + run[key], 0) / runs.length;
 const memory = policy.memory();

@@ -100,6 +100,7 @@ export async function grpoStep(run, model) {
       peer: mebibytes(trl.peak_rss_bytes),
       note: `without prompt sharing ${mebibytes(separate.peakRssBytes)}`,
     },
+    { value: Math.max(first.samplerGap, second.samplerGap, separate.samplerGap) },
   ];
 }
 
@@ -214,4 +215,64 @@ export async function prefill(run, model) {
       raw: i === 0 ? { ours: mine, llama: peers } : undefined,
     };
   });
+}
+
+/** Speed of matrix products on our side and on torch's, each shape at its median of the rounds. */
+export async function gemm(run) {
+  const shapes = ["512x576x1536", "512x1536x576", "512x640x2048", "512x2048x640", "512x576x49152", "128x640x262144"];
+  const options = ["--filter", "products", "--threads", String(run.threads), "--budget", "0.5", "--json"];
+  const sides = await run.runner.alternate(run.quick ? 1 : 2, {
+    ours: (which) => run.runner.json(`rlvr-node${which}`, process.execPath, [program("ops.mjs"), ...options]),
+    torch: (which) => python(run, "gemm.py", shapes, `torch${which}`),
+  });
+  const peak = median(sides.ours.map((report) => report.peak.fma_gflops[run.threads]));
+  const product = ({ cases }, shape) => {
+    const found = cases.find((entry) => entry.op === "Linear" && entry.dtype === "F32" && entry.shape === shape);
+    if (found === undefined) throw new Error(`[bench] the ops benchmark has no Linear of ${shape} in F32`);
+    return found.gflops;
+  };
+  const rows = shapes.map((shape) => ({
+    shape,
+    ours: median(sides.ours.map((report) => product(report, shape))),
+    torch: median(sides.torch.map((report) => report.gflops[shape])),
+  }));
+  const lowest = (ratio) => rows.reduce((a, b) => (ratio(a) < ratio(b) ? a : b));
+  const ofPeak = lowest((row) => row.ours / peak);
+  const ofTorch = lowest((row) => row.ours / row.torch);
+  const foreignCpu = foreignOf(sides.ours, sides.torch);
+  const gigaflops = (value) => `${value.toFixed(0)} GF/s`;
+  return [
+    {
+      value: ofPeak.ours / peak,
+      ours: gigaflops(ofPeak.ours),
+      peer: gigaflops(peak),
+      note: `lowest at ${ofPeak.shape}`,
+      foreignCpu,
+      raw: { peak, rows },
+    },
+    {
+      value: ofTorch.ours / ofTorch.torch,
+      ours: gigaflops(ofTorch.ours),
+      peer: gigaflops(ofTorch.torch),
+      note: `lowest at ${ofTorch.shape}`,
+      foreignCpu,
+    },
+  ];
+}
+
+export async function choices(run, model) {
+  const file = await run.peers.shipped(model);
+  const shape = run.quick ? ["--questions", "16"] : ["--questions", "32"];
+  const result = await ours(run, "choices.mjs", [file, ...shape, "--repeats", "1", "--json"], "rlvr-node");
+  const { sharedQuestionsPerSecond: shared, separateQuestionsPerSecond: separate, tokensComputed } = result;
+  return [
+    {
+      value: shared / separate,
+      ours: `${shared.toFixed(2)} questions/s`,
+      peer: `${separate.toFixed(2)} questions/s`,
+      note: `${result.shape.questions} questions of ${result.shape.prompt} tokens behind ${result.shape.header}; rows ${tokensComputed.shared} and ${tokensComputed.separate}`,
+      foreignCpu: result.foreignCpu,
+      raw: result,
+    },
+  ];
 }

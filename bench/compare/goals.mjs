@@ -1,6 +1,6 @@
 // What is compared, and what each comparison has to show. A goal is at least its figure, or at most where it says so;
 // `rests` names the goals that compare answers: speed counts only for an answer that is right.
-import { decode, greedy, grpoStep, loraStep, prefill } from "./comparisons.mjs";
+import { choices, decode, gemm, greedy, grpoStep, loraStep, prefill } from "./comparisons.mjs";
 import { MissingPeer } from "./peers.mjs";
 
 export const MODELS = ["smollm2", "gemma3-270m"];
@@ -10,7 +10,7 @@ const ofModel = (model) => {
   const named = (name, goal, unit, more = {}) => ({ name: `${name}/${model}`, goal, unit, ...more });
   const greedyRight = [`greedy/${model}`];
   const lossRight = [`lora-loss/${model}`, `lora-gradient/${model}`];
-  const step = { rests: [...greedyRight, ...lossRight] };
+  const step = { rests: [...greedyRight, ...lossRight, `step-exact/${model}`] };
   const decoding = (sequences, goal) =>
     named(`decode-${sequences}`, goal, `times llama.cpp's decoding of ${sequences} at a time, same file`, {
       rests: greedyRight,
@@ -53,13 +53,37 @@ const ofModel = (model) => {
       goals: [
         named("step-speed", pick(4, 4.5), "times TRL F32, a GRPO step", { stretch: pick(5, 6), ...step }),
         named("step-memory", 6, "times less peak memory than TRL F32", step),
+        named("step-exact", 0, "nats at most between sampler and trainer", { atMost: true }),
       ],
     },
   ].map((comparison) => ({ ...comparison, model }));
 };
 
-/** Every comparison of these models, the answers' checks first. */
-export const comparisons = (models) => models.flatMap(ofModel);
+const withoutModel = [
+  {
+    name: "gemm",
+    seconds: 70,
+    measure: gemm,
+    goals: [
+      {
+        name: "gemm-peak",
+        goal: 0.8,
+        unit: "of the multiply-add peak, F32 products at the models' shapes, the lowest",
+      },
+      { name: "gemm-torch", goal: 1, unit: "times torch at the same shapes, the lowest" },
+    ],
+  },
+  {
+    name: "choices",
+    model: "smollm2",
+    seconds: 40,
+    measure: choices,
+    goals: [{ name: "choices", goal: 5, unit: "times separate prompts, questions behind one 5-shot header" }],
+  },
+];
+
+/** Every comparison of these models, and those of none, the answers' checks first. */
+export const comparisons = (models) => [...models.flatMap(ofModel), ...withoutModel];
 
 /** A comparison's goals with what was found; unknown, with the reason, when a peer is missing. */
 export async function measureGoals({ goals, measure, model }, run) {

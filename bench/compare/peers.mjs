@@ -6,7 +6,7 @@
 //   models/            the models in other forms: NAME-TYPE.gguf for llama.cpp, NAME-hf for transformers
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
+import { availableParallelism, homedir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { fetchModel } from "../../scripts/fetch-models.mjs";
@@ -139,7 +139,9 @@ export class Peers {
     const configure = ["-B", build, "-S", path.join(vendored(), "vendor/llama.cpp"), "-G", "Ninja"];
     const best = ["-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DGGML_OPENMP=ON"];
     step(what, "cmake", [...configure, ...best, ...off], { env: tools });
-    step(what, "cmake", ["--build", build, "--target", ...LLAMA_TOOLS], { env: tools });
+    step(what, "cmake", ["--build", build, "--parallel", String(availableParallelism()), "--target", ...LLAMA_TOOLS], {
+      env: tools,
+    });
   }
 
   /** The model as shipped; fetched when it is not there. */
