@@ -37,7 +37,7 @@ export async function evaluate(args: EvaluateArguments, console: Console): Promi
   const protocol = await loadProtocol(args.protocol, { shots: args.shots, maxNewTokens: args.maxNewTokens });
   if (protocol.assumption !== "") console.warn(`protocol ${protocol.name} assumes: ${protocol.assumption}`);
   const { signal, release } = interruptSignal(() => console.log("stopping; the answers so far are kept"));
-  const progress = showProgress(console);
+  const progress = showEvaluateProgress(console);
   try {
     const hub = { signal, onMessage: (message: string) => console.log(message) };
     const model = args.model === embeddedModel ? embeddedModelPath() : await localModel(args.model, hub);
@@ -115,7 +115,7 @@ function adapterName(folder: string): string {
 const intervalMs = 5000;
 
 /** Says at most every few seconds how far the evaluation is and when it will be done. */
-function showProgress(console: Console): (event: EvaluationEvent) => void {
+export function showEvaluateProgress(console: Console): (event: EvaluationEvent) => void {
   let start = performance.now();
   let before = 0;
   let last = 0;

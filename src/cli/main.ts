@@ -103,6 +103,22 @@ function makeProgram(finish: (status: number) => void): Command {
     });
 
   program
+    .command("reproduce")
+    .description("run an experiment: evaluate the model, select, train, evaluate the adapters, compare, report")
+    .argument("<config>", "an experiment, such as configs/open-medical-r1/experiment.yaml")
+    .argument("[overrides...]", "options of the experiment: key=value, such as evaluation.limit=100")
+    .option("--plan-only", "print questions, tokens, times and memory of every stage, and stop", false)
+    .option("--no-plan", "start without planning")
+    .option("--json", "print the result as one JSON object", false)
+    .addHelpText("after", "\nThe same command continues an experiment that was interrupted.")
+    .action(
+      async (config: string, overrides: string[], options: { planOnly: boolean; plan: boolean; json: boolean }) => {
+        const { reproduce } = await import("./reproduce.ts");
+        finish(await reproduce({ config, overrides, version, ...options }, makeConsole(options.json)));
+      },
+    );
+
+  program
     .command("download")
     .description("bring a model or a data set from the hub into the cache that Python's hub library shares")
     .argument("<id>", "owner/name or owner/name@revision, such as google/gemma-3-12b-it")

@@ -46,7 +46,7 @@ export async function select(args: SelectArguments, console: Console): Promise<n
 // Off a terminal progress is said at most this often.
 const plainIntervalMs = 15_000;
 
-function showSelectProgress(console: Console): { listener: (event: SelectEvent) => void; stop: () => void } {
+export function showSelectProgress(console: Console): { listener: (event: SelectEvent) => void; stop: () => void } {
   const live = process.stderr.isTTY ? new LiveLine() : undefined;
   let lastPlain = performance.now();
   let firstAnswer: number | undefined;
