@@ -158,6 +158,7 @@ const SamplingParams kDistributions[] = {{},
                                          {.temperature = 0.7},
                                          {.temperature = 0},
                                          {.top_k = 20},
+                                         {.top_k = 4},
                                          {.top_p = 0.9},
                                          {.min_p = 0.05},
                                          {.temperature = 0.8, .top_k = 40, .top_p = 0.95, .min_p = 0.01}};

@@ -3,9 +3,11 @@
 // loss's slope in the logprob is one number a row. So E grows chunk by chunk like the sum of a softmax, rescaled when
 // the maximum moves, while a chunk's logits are still in the cache; it is turned into the gradient when the row's
 // logprob is known. Two products in all: each weight is used once for its logits and once for E.
-// Rows are split over threads: E of a row is one chain, and dhidden is where it grows.
+// Rows are split over threads: E of a row is one chain, and dhidden is where it grows. A row whose loss has no slope
+// whatever its logprob (no advantage, no weight) needs no E: half the work.
 // A truncated distribution takes whole rows of logits, as many as fit; its gradient touches the kept tokens alone.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
 #include "backends/cpu/head_pass.h"
@@ -37,17 +39,16 @@ class LossPass {
   void Run() {
     const int64_t rows = pass_.hidden().rows;
     const int64_t workers = std::min({int64_t{pass_.workers()}, std::max<int64_t>(rows / 4, 1), pass_.block_rows()});
-    const int64_t tile = std::min(pass_.tile_rows(), (rows + workers - 1) / workers);
+    // Sums() holds block_rows() rows for all: each worker has its share. Tiles are taken as threads come free, four for
+    // each when there are rows enough: rows without a gradient take half the time.
+    const int64_t share = std::max<int64_t>(1, pass_.block_rows() / workers);
+    const int64_t few = std::max<int64_t>((rows / (4 * workers) + 11) / 12 * 12, 48);
+    const int64_t tile = std::min({pass_.tile_rows(), share, few, (rows + workers - 1) / workers});
     pass_.CountLogits(workers * tile * pass_.chunk_width());
-    pass_.pool().ParallelFor(workers, [&](int64_t begin, int64_t end, int thread) {
-      for (int64_t part = begin; part < end; ++part) {
-        const int64_t last = rows * (part + 1) / workers;
-        // Sums() holds block_rows() rows for all: each worker has its share.
-        const int64_t share = std::max<int64_t>(1, pass_.block_rows() / workers);
-        const int64_t step = std::min(tile, share);
-        for (int64_t row = rows * part / workers; row < last; row += step) {
-          Tile(row, std::min(step, last - row), part * share, static_cast<int>(part), thread);
-        }
+    std::atomic<int64_t> next{0};
+    pass_.pool().ParallelFor(workers, [&](int64_t worker, int64_t, int thread) {
+      for (int64_t row = tile * next++; row < rows; row = tile * next++) {
+        Tile(row, std::min(tile, rows - row), worker * share, static_cast<int>(worker), thread);
       }
     });
   }
@@ -175,7 +176,14 @@ class LossPass {
       const int64_t width = pass_.ChunkCount(c);
       pass_.MultiplyHere(pass_.LogitsOf(row, count, pass_.ChunkFirst(c), width, logits, width), thread);
       for (int64_t i = 0; i < count; ++i) AddChunk(row + i, c, slot + i, logits + i * width, width);
-      pass_.MultiplyHere(Expectation(logits, width, count, width, pass_.ChunkFirst(c), dhidden_.Row(row)), thread);
+      for (int64_t i = 0, end; i < count; i = end) {  // runs of rows that want E
+        const bool wanted = HasSlope(loss_, targets_, row + i);
+        for (end = i + 1; end < count && HasSlope(loss_, targets_, row + end) == wanted;) ++end;
+        if (!wanted) continue;
+        float* to = dhidden_.Row(row + i);
+        const float* p = logits + i * width;
+        pass_.MultiplyHere(Expectation(p, width, end - i, width, pass_.ChunkFirst(c), to), thread);
+      }
     }
     for (int64_t i = 0; i < count; ++i) {
       const RowSums sums = MergeChunks(pass_.Sums(slot + i), pass_.chunks());
@@ -185,6 +193,7 @@ class LossPass {
       numbers[0] = sums.max;
       numbers[1] = sums.sum;
       numbers[2] = slope;
+      if (!HasSlope(loss_, targets_, row + i)) continue;  // dhidden stays zero
       float* gradient = dhidden_.Row(row + i);
       pass_.kernels().scale(static_cast<float>(-slope / sums.sum), gradient, dhidden_.cols);
       float* weight_row = pass_.RowRoom(thread);
@@ -201,6 +210,7 @@ class LossPass {
     pass_.Sums(slot)[c] = sum;
     const int64_t at = tokens_[row] - pass_.ChunkFirst(c);
     if (at >= 0 && at < width) pass_.TargetLogit(slot) = logits[at];
+    if (!HasSlope(loss_, targets_, row)) return;
     double& most = pass_.RowNumbers(row)[0];
     if (c == 0) {
       most = sum.max;

@@ -54,6 +54,22 @@ void HeadSoftmax(const ChunkArgs& args, float max, float factor) {
   }
 }
 
+// Few lie so high: 64 at a time are passed over by their maximum.
+int64_t HeadSelect(const float* x, int64_t count, float least, int64_t first, cpu::Candidate* to) {
+  int64_t found = 0;
+  for (int64_t i = 0; i < count; i += 64) {
+    const int64_t n = Smaller(64, count - i);
+    if (n == 64) {
+      const V most = Max(Max(Load(x + i), Load(x + i + 16)), Max(Load(x + i + 32), Load(x + i + 48)));
+      if (ReduceMax(most) < least) continue;
+    }
+    for (int64_t j = i; j < i + n; ++j) {
+      if (x[j] >= least) to[found++] = {x[j], static_cast<int32_t>(first + j)};
+    }
+  }
+  return found;
+}
+
 }  // namespace
 }  // namespace RLVR_ISA_NAMESPACE
 }  // namespace rlvr

@@ -2,7 +2,9 @@
 #include "backends/cpu/head_pass.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <functional>
 
 #include "backends/cpu/weight_layout.h"
 
@@ -10,9 +12,9 @@ namespace rlvr::cpu {
 
 namespace {
 
-// Rows whose chunks are summed together: enough that unpacking a weight is small beside using it, few enough that a
-// chunk's logits and its rows of hidden states stay in the caches.
-constexpr int64_t kBlockRows = 192;
+// Rows of a tile, of which a thread has one at a time: enough that unpacking a weight is small beside using it, few
+// enough that a chunk's logits and its rows of hidden states stay in the caches.
+constexpr int64_t kMostTileRows = 192;
 
 size_t RoundUp(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -29,9 +31,9 @@ struct Cut {
     budget = std::max<int64_t>(static_cast<int64_t>(limits.head_chunk_bytes / sizeof(float)), vocab);
     chunks = (vocab + kHeadChunk - 1) / kHeadChunk;
     width = std::min(vocab, kHeadChunk);
-    block_rows = std::clamp<int64_t>(limits.max_head_rows, 1, std::max<int64_t>(kBlockRows, 48 * threads));
+    block_rows = std::clamp<int64_t>(limits.max_head_rows, 1, std::max<int64_t>(kMostTileRows, 48 * threads));
     workers = static_cast<int>(std::clamp<int64_t>(budget / width, 1, threads));
-    tile_rows = std::clamp<int64_t>(budget / width / workers, 1, block_rows);
+    tile_rows = std::clamp<int64_t>(budget / width / workers, 1, std::min(block_rows, kMostTileRows));
     whole_rows = std::clamp<int64_t>(budget / vocab, 1, std::max<int64_t>(limits.max_head_rows, 1));
     const auto count = [](int64_t n, size_t bytes) { return RoundUp(static_cast<size_t>(n) * bytes); };
     logits = count(budget, sizeof(float));
@@ -123,25 +125,24 @@ void HeadPass::SumRows(int64_t row, int64_t rows, const int32_t* target, bool en
   int64_t tile = std::min(tile_rows_, rows);
   if (chunks_ < 4 * workers_) tile = std::min(tile, std::max<int64_t>(12, (rows / (2 * workers_) + 11) / 12 * 12));
   const int64_t tiles = (rows + tile - 1) / tile;
-  const int workers = workers_;
-  CountLogits(workers * tile * chunk_width_);
-  pool().ParallelFor(std::min<int64_t>(workers, tiles * chunks_), [&](int64_t begin, int64_t end, int thread) {
-    const int64_t parts = std::min<int64_t>(workers, tiles * chunks_);
-    for (int64_t part = begin; part < end; ++part) {
-      float* logits = ChunkLogits(static_cast<int>(part));
-      for (int64_t item = tiles * chunks_ * part / parts; item < tiles * chunks_ * (part + 1) / parts; ++item) {
-        const int64_t first = item / chunks_ * tile, count = std::min(tile, rows - first), c = item % chunks_;
-        const int64_t width = ChunkCount(c);
-        MultiplyHere(LogitsOf(row + first, count, ChunkFirst(c), width, logits, width), thread);
-        for (int64_t i = 0; i < count; ++i) {
-          ChunkArgs args = Chunk(logits + i * width, width);
-          args.entropy = entropy;
-          args.argmax = argmax;
-          Sums(first + i)[c] = kernels().head_sum(args);
-          if (target == nullptr) continue;
-          const int64_t at = target[row + first + i] - ChunkFirst(c);
-          if (at >= 0 && at < width) TargetLogit(first + i) = logits[i * width + at];
-        }
+  // Taken as threads come free: a core may be shared with other programs.
+  const int64_t items = tiles * chunks_, parts = std::min<int64_t>(workers_, items);
+  std::atomic<int64_t> next{0};
+  CountLogits(parts * tile * chunk_width_);
+  pool().ParallelFor(parts, [&](int64_t begin, int64_t, int thread) {
+    float* logits = ChunkLogits(static_cast<int>(begin));
+    for (int64_t item = next++; item < items; item = next++) {
+      const int64_t first = item / chunks_ * tile, count = std::min(tile, rows - first), c = item % chunks_;
+      const int64_t width = ChunkCount(c);
+      MultiplyHere(LogitsOf(row + first, count, ChunkFirst(c), width, logits, width), thread);
+      for (int64_t i = 0; i < count; ++i) {
+        ChunkArgs args = Chunk(logits + i * width, width);
+        args.entropy = entropy;
+        args.argmax = argmax;
+        Sums(first + i)[c] = kernels().head_sum(args);
+        if (target == nullptr) continue;
+        const int64_t at = target[row + first + i] - ChunkFirst(c);
+        if (at >= 0 && at < width) TargetLogit(first + i) = logits[i * width + at];
       }
     }
   });
@@ -174,10 +175,9 @@ int64_t BinOf(float distance) {
   return bin < static_cast<float>(kBins - 1) ? static_cast<int64_t>(bin) : kBins - 1;
 }
 
-}  // namespace
-
-Support FindSupport(const HeadPass& pass, const SamplingParams& sampling, const float* x, const RowSums& sums,
-                    int thread) {
+// Fills the candidates from the bins down to the last that can hold a member of the support; returns their count.
+int64_t SelectByBins(const HeadPass& pass, const SamplingParams& sampling, int64_t top_k, const float* x,
+                     const RowSums& sums, int thread) {
   const int64_t vocab = pass.vocab();
   const auto max = static_cast<float>(sums.max);
   float* weights = pass.Weights(thread);
@@ -193,20 +193,14 @@ Support FindSupport(const HeadPass& pass, const SamplingParams& sampling, const 
     ++counts[bin];
     mass[bin] += weights[v];
   }
-  // The last bin that can hold a member of the support; one bin more than the sums say, for their rounding.
   int64_t last = kBins - 1;
-  const int64_t top_k = sampling.top_k > 0 ? std::min(sampling.top_k, vocab) : vocab;
   if (top_k < vocab) {
     int64_t seen = 0;
     for (last = 0; (seen += counts[last]) < top_k; ++last) {}
-  } else if (sampling.top_p < 1) {
+  } else if (sampling.top_p < 1) {  // one bin more than the sums say, for their rounding
     double seen = 0;
     for (last = 0; last < kBins - 1 && (seen += mass[last]) < sampling.top_p * sums.sum; ++last) {}
     last = std::min(last + 1, kBins - 1);
-  }
-  if (sampling.min_p > 0) {
-    const double distance = -std::log(std::min(sampling.min_p, 1.0));
-    last = std::min(last, std::min(kBins - 1, BinOf(static_cast<float>(distance)) + 1));
   }
   Candidate* candidates = pass.Candidates(thread);
   int64_t count = 0;
@@ -214,6 +208,50 @@ Support FindSupport(const HeadPass& pass, const SamplingParams& sampling, const 
     if (BinOf(max - x[v]) > last) continue;
     candidates[count++] = {x[v] == x[v] ? x[v] : -INFINITY, static_cast<int32_t>(v)};  // a NaN has no place in an order
   }
+  return count;
+}
+
+// What no member of the support lies below: each of the k chunks with the largest maxima has a token at or above the
+// smallest of these. -inf when it cannot be told so.
+float LeastOfSupport(const HeadPass& pass, const SamplingParams& sampling, int64_t top_k, const RowSums& sums,
+                     int thread) {
+  float least = -INFINITY;
+  if (top_k <= pass.chunks()) {
+    float* maxima = pass.Weights(thread);
+    for (int64_t c = 0; c < pass.chunks(); ++c) {
+      const float max = pass.RowChunks(thread)[c].max;
+      maxima[c] = max == max ? max : -INFINITY;
+    }
+    std::nth_element(maxima, maxima + top_k - 1, maxima + pass.chunks(), std::greater<>());
+    least = maxima[top_k - 1];
+  }
+  if (sampling.min_p > 0) {
+    const double distance = -std::log(std::min(sampling.min_p, 1.0));
+    least = std::max(least, static_cast<float>(sums.max - distance) - 1 / kBinsPerNat);  // more, for rounding
+  }
+  return least;
+}
+
+// Candidates from the chunks that reach `least`.
+int64_t SelectFromChunks(const HeadPass& pass, float least, const float* x, int thread) {
+  int64_t count = 0;
+  for (int64_t c = 0; c < pass.chunks(); ++c) {
+    if (!(pass.RowChunks(thread)[c].max >= least)) continue;
+    const int64_t first = pass.ChunkFirst(c);
+    count += pass.kernels().head_select(x + first, pass.ChunkCount(c), least, first, pass.Candidates(thread) + count);
+  }
+  return count;
+}
+
+}  // namespace
+
+Support FindSupport(const HeadPass& pass, const SamplingParams& sampling, const float* x, const RowSums& sums,
+                    int thread) {
+  const int64_t vocab = pass.vocab(), top_k = sampling.top_k > 0 ? std::min(sampling.top_k, vocab) : vocab;
+  const float least = LeastOfSupport(pass, sampling, top_k, sums, thread);
+  Candidate* candidates = pass.Candidates(thread);
+  int64_t count = least > -INFINITY ? SelectFromChunks(pass, least, x, thread) : 0;
+  if (count == 0) count = SelectByBins(pass, sampling, top_k, x, sums, thread);
   const auto before = [](const Candidate& a, const Candidate& b) { return a.x != b.x ? a.x > b.x : a.token < b.token; };
   if (top_k < count) {
     std::nth_element(candidates, candidates + top_k, candidates + count, before);

@@ -9,11 +9,6 @@
 
 namespace rlvr::cpu {
 
-struct Candidate {
-  float x;  // logit over temperature
-  int32_t token;
-};
-
 // A row's distribution, from its chunks.
 struct RowSums {
   double max = 0;
@@ -119,7 +114,8 @@ void ForWholeRows(const HeadPass& pass, const Body& body) {
   }
 }
 
-// The support of a truncated distribution: candidates in order of drawing, their count, and their sum of exp(x - max).
+// The support of a truncated distribution, called in ForWholeRows: candidates in order of drawing, their count, and
+// their sum of exp(x - max).
 struct Support {
   int64_t count = 0;
   double sum = 0;

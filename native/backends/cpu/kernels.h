@@ -101,6 +101,11 @@ struct ChunkArgs {
   bool argmax = false;
 };
 
+struct Candidate {
+  float x;  // logit over temperature
+  int32_t token;
+};
+
 struct AdamWArgs {
   float* p = nullptr;
   const float* g = nullptr;
@@ -148,6 +153,8 @@ struct Kernels {
   ChunkSum (*head_sum)(const ChunkArgs&);  // also applies softcap and temperature in place
   // x[i] <- exp(x[i] - max) * factor, times the softcap's derivative: what a logit's gradient is proportional to.
   void (*head_softmax)(const ChunkArgs&, float max, float factor);
+  // Tokens first + i with x[i] >= least, in order; returns their count.
+  int64_t (*head_select)(const float* x, int64_t count, float least, int64_t first, Candidate* to);
   // One row of a packed weight.
   void (*head_row)(const Factor& w, int64_t row, float* out);
 };

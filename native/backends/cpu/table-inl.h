@@ -24,6 +24,7 @@ constexpr cpu::Kernels kTable = {
     .attention_backward = AttentionBackward,
     .head_sum = HeadSum,
     .head_softmax = HeadSoftmax,
+    .head_select = HeadSelect,
     .head_row = HeadRow,
 };
 

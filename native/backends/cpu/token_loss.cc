@@ -53,6 +53,14 @@ void AddKl(const TokenLoss& loss, double d, TokenTerms& terms) {  // d = ref - l
 
 }  // namespace
 
+bool HasSlope(const TokenLoss& loss, const HeadTargets& targets, int64_t row) {
+  if (loss.kind == TokenLoss::Kind::kGiven) return Read(targets.advantage, row) != 0;
+  if (Read(targets.weight, row) == 0) return false;
+  if (loss.kind == TokenLoss::Kind::kSupervised) return true;
+  const bool has_kl = targets.ref_logprob.defined() && loss.beta != 0;
+  return has_kl || Read(targets.advantage, row) != 0;
+}
+
 TokenTerms EvaluateToken(const TokenLoss& loss, const HeadTargets& targets, int64_t row, double logprob) {
   TokenTerms terms;
   if (loss.kind == TokenLoss::Kind::kGiven) {

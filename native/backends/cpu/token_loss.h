@@ -12,6 +12,9 @@ struct TokenTerms {
   double slope = 0;    // dLoss / dlogprob
 };
 
+// False when the slope is zero whatever the logprob: no weight, or neither an advantage nor a KL term.
+bool HasSlope(const TokenLoss& loss, const HeadTargets& targets, int64_t row);
+
 TokenTerms EvaluateToken(const TokenLoss& loss, const HeadTargets& targets, int64_t row, double logprob);
 
 }  // namespace rlvr::cpu

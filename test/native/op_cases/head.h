@@ -16,6 +16,7 @@ struct HeadSpec {
   SamplingParams sampling = {};
   TokenLoss loss = {};
   bool weight_grad = false;
+  bool idle = false;       // most rows have no advantage
   bool ties = false;       // tokens come in pairs with equal logits
   double logit_scale = 1;  // about the spread of the logits
   bool differentiate = true;
@@ -80,6 +81,9 @@ class HeadCase : public OpCase {
     targets_.weight = Random(1, s_.rows);
     for (int64_t r = 3; r < s_.rows; r += 11) targets_.advantage.Set(0, r, 0);
     for (int64_t r = 5; r < s_.rows; r += 11) targets_.weight.Set(0, r, 0);
+    for (int64_t r = 0; s_.idle && r < s_.rows; ++r) {
+      if (r % 7 > 1) targets_.advantage.Set(0, r, 0);
+    }
     if (s_.loss.kind == TokenLoss::Kind::kGiven) {
       AddToLoss(trained_.logprob, targets_.advantage);
       return;
@@ -149,6 +153,28 @@ inline CaseList HeadCases() {
        .vocab = 5003,
        .loss = {.beta = 0.04},
        .weight_grad = true,
+       .differentiate = false},
+      {.name = "policy, most rows without an advantage", .rows = 40, .weight_grad = true, .idle = true},
+      {.name = "policy, most rows without an advantage but with a KL", .rows = 40, .loss = {.beta = 0.3}, .idle = true},
+      {.name = "given gradients, most of them zero", .rows = 40, .loss = {.kind = Kind::kGiven}, .idle = true},
+      {.name = "large vocabulary, top-k of fewer than the chunks",
+       .rows = 40,
+       .dim = 32,
+       .vocab = 5003,
+       .sampling = {.top_k = 6},
+       .differentiate = false},
+      {.name = "large vocabulary, ties, top-k of one a chunk",
+       .rows = 12,
+       .dim = 32,
+       .vocab = 5003,
+       .sampling = {.top_k = 10},
+       .ties = true,
+       .differentiate = false},
+      {.name = "large vocabulary, min-p",
+       .rows = 40,
+       .dim = 32,
+       .vocab = 5003,
+       .sampling = {.min_p = 0.2},
        .differentiate = false},
       {.name = "large vocabulary, truncated",
        .rows = 40,
