@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "backends/backend.h"
 #include "generate/generator.h"
@@ -112,9 +113,50 @@ class EngineImpl : public Engine {
   }
 
   ScoreResult Score(const ScoreRequest& request, const CallContext& context) override {
-    ScoreStep step(request, *model_, *decoder_, *ops_, options_.max_batch_rows);
+    ScoreStep step(request, *model_, *decoder_, *ops_, options_.max_batch_rows, "logprobs");
     Prepare(step.ArenaBytes(), step.MaxRows(), step.MaxHeadRows());
     return step.Run(arena_, context);
+  }
+
+  ChoicesResult ScoreChoices(const ChoicesRequest& request, const CallContext& context) override {
+    for (size_t q = 0; q < request.questions.size(); ++q) {
+      if (!request.questions[q].completions.empty()) continue;
+      throw Error(ErrorCode::kBadArgument, Concat("[scoreChoices] question ", q, " has no choices."));
+    }
+    ScoreRequest score;
+    score.prefixes = request.prefixes;
+    score.groups = request.questions;
+    score.adapter = request.adapter;
+    ScoreStep step(score, *model_, *decoder_, *ops_, options_.max_batch_rows, "scoreChoices");
+    Prepare(step.ArenaBytes(), step.MaxRows(), step.MaxHeadRows());
+    const ScoreResult scored = step.Run(arena_, context);
+    ChoicesResult result;
+    result.counters = scored.counters;
+    for (const auto& question : scored.logprobs) {
+      auto& scores = result.scores.emplace_back();
+      for (const auto& choice : question) scores.push_back(std::accumulate(choice.begin(), choice.end(), 0.0));
+    }
+    return result;
+  }
+
+  void LoadAdapter(const std::string& folder) override {
+    if (model_->trainable() == Trainable::kFull) {
+      throw Error(ErrorCode::kBadArgument, "[adapter] a model loaded for full training takes no adapter.");
+    }
+    if (folder.empty()) {
+      model_->RemoveLora();
+    } else {
+      const LoraOptions lora = ReadAdapterOptions(folder);
+      if (lora.rank > limits_.max_rank) {
+        limits_.max_rank = lora.rank;
+        ReserveWorkspace();
+      }
+      model_->ReplaceLora(lora, [&](const ParameterStore& declared) { CheckAdapterWeights(folder, declared); });
+      ReadAdapterWeights(folder, *model_);
+      model_->Refresh(*ops_);
+    }
+    step_ = 0;
+    gradients_complete_ = true;
   }
 
   AccumulateResult Accumulate(const AccumulateRequest& request, const CallContext& context) override {

@@ -58,6 +58,11 @@ class Engine {
   virtual MemoryReport memory() const = 0;
   virtual GenerateResult Generate(const GenerateRequest& request, const CallContext& context) = 0;
   virtual ScoreResult Score(const ScoreRequest& request, const CallContext& context) = 0;
+  // Log-likelihoods of answer options; each question is computed in one forward with others.
+  virtual ChoicesResult ScoreChoices(const ChoicesRequest& request, const CallContext& context) = 0;
+  // Replaces the adapter by that of a PEFT folder, or by none when empty; optimizer state and pending gradients go with
+  // the old one. A folder that does not fit this model changes nothing.
+  virtual void LoadAdapter(const std::string& folder) = 0;
   virtual AccumulateResult Accumulate(const AccumulateRequest& request, const CallContext& context) = 0;
   virtual UpdateResult Update(const UpdateRequest& request) = 0;
   virtual void ZeroGradients() = 0;

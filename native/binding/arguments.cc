@@ -150,9 +150,45 @@ LoraOptions ReadLora(const Napi::Value& value, const std::string& name) {
   return lora;
 }
 
+int32_t Index(const Napi::Value& value, const std::string& name) {
+  const int64_t index = ReadInteger(value, name);
+  if (index < 0 || index > std::numeric_limits<int32_t>::max()) {
+    throw Napi::RangeError::New(value.Env(), Concat("[addon] ", name, " is ", index, "; expected an index from 0."));
+  }
+  return static_cast<int32_t>(index);
+}
+
 Prompt ReadPrompt(const Napi::Value& value, const std::string& name) {
   const Napi::Object object = Object(value, name);
-  return {Ids(object.Get("ids"), Concat(name, ".ids")), Key(object.Get("key"), Concat(name, ".key"))};
+  Prompt prompt;
+  prompt.ids = Ids(object.Get("ids"), Concat(name, ".ids"));
+  prompt.key = Key(object.Get("key"), Concat(name, ".key"));
+  Optional(object, name, "prefix", Index, prompt.prefix);
+  Optional(object, name, "maxNewTokens", ReadInteger, prompt.max_new_tokens);
+  return prompt;
+}
+
+// The optional list of prefixes of a request.
+void ReadPrefixes(const Napi::Object& request, std::vector<Prefix>& prefixes) {
+  const auto prefix = [](const Napi::Value& v, const std::string& n) {
+    const Napi::Object object = Object(v, n);
+    Prefix out;
+    out.ids = Ids(object.Get("ids"), Concat(n, ".ids"));
+    Optional(object, n, "parent", Index, out.parent);
+    return out;
+  };
+  const auto list = [&](const Napi::Value& v, const std::string& n) { return List(v, n, prefix); };
+  Optional(request, "request", "prefixes", list, prefixes);
+}
+
+// A prompt with completions under the given key: "completionIds" or "choices".
+Group ReadGroup(const Napi::Value& value, const std::string& name, const char* completions) {
+  const Napi::Object object = Object(value, name);
+  Group group;
+  group.prompt = Ids(object.Get("promptIds"), Concat(name, ".promptIds"));
+  group.completions = List(object.Get(completions), Concat(name, ".", completions), Ids);
+  Optional(object, name, "prefix", Index, group.prefix);
+  return group;
 }
 
 // Reads one completion of an accumulate request and appends its parts to the lists of its group.
@@ -182,6 +218,10 @@ void ClearIfAbsent(std::vector<std::vector<std::vector<float>>>& lists) {
 std::string ReadString(const Napi::Value& value, const std::string& name) {
   if (!value.IsString()) WrongType(value, name, "a string");
   return value.As<Napi::String>().Utf8Value();
+}
+
+std::string ReadPathOrNull(const Napi::Value& value, const std::string& name) {
+  return value.IsNull() ? "" : ReadString(value, name);
 }
 
 int64_t ReadInteger(const Napi::Value& value, const std::string& name) {
@@ -236,6 +276,7 @@ GenerateRequest ReadGenerateRequest(const Napi::Value& value) {
   const std::string name = "request";
   const Napi::Object object = Object(value, name);
   GenerateRequest request;
+  ReadPrefixes(object, request.prefixes);
   request.prompts = List(object.Get("prompts"), "request.prompts", ReadPrompt);
   Optional(object, name, "rollouts", ReadInteger, request.rollouts);
   Optional(object, name, "maxNewTokens", ReadInteger, request.max_new_tokens);
@@ -257,14 +298,22 @@ GenerateRequest ReadGenerateRequest(const Napi::Value& value) {
 ScoreRequest ReadScoreRequest(const Napi::Value& value) {
   const std::string name = "request";
   const Napi::Object object = Object(value, name);
-  const auto group = [](const Napi::Value& v, const std::string& n) -> Group {
-    const Napi::Object g = Object(v, n);
-    return {Ids(g.Get("promptIds"), Concat(n, ".promptIds")),
-            List(g.Get("completionIds"), Concat(n, ".completionIds"), Ids)};
-  };
+  const auto group = [](const Napi::Value& v, const std::string& n) { return ReadGroup(v, n, "completionIds"); };
   ScoreRequest request;
+  ReadPrefixes(object, request.prefixes);
   request.groups = List(object.Get("groups"), "request.groups", group);
   Optional(object, name, "sampling", ReadSampling, request.sampling);
+  Optional(object, name, "adapter", Boolean, request.adapter);
+  return request;
+}
+
+ChoicesRequest ReadChoicesRequest(const Napi::Value& value) {
+  const std::string name = "request";
+  const Napi::Object object = Object(value, name);
+  const auto question = [](const Napi::Value& v, const std::string& n) { return ReadGroup(v, n, "choices"); };
+  ChoicesRequest request;
+  ReadPrefixes(object, request.prefixes);
+  request.questions = List(object.Get("questions"), "request.questions", question);
   Optional(object, name, "adapter", Boolean, request.adapter);
   return request;
 }

@@ -13,9 +13,12 @@ namespace rlvr::binding {
 LoadOptions ReadLoadOptions(const Napi::Value& value);
 GenerateRequest ReadGenerateRequest(const Napi::Value& value);
 ScoreRequest ReadScoreRequest(const Napi::Value& value);
+ChoicesRequest ReadChoicesRequest(const Napi::Value& value);
 AccumulateRequest ReadAccumulateRequest(const Napi::Value& value);
 UpdateRequest ReadUpdateRequest(const Napi::Value& value);
 
+// A path, or "" for null.
+std::string ReadPathOrNull(const Napi::Value& value, const std::string& name);
 std::string ReadString(const Napi::Value& value, const std::string& name);
 std::vector<double> ReadDoubles(const Napi::Value& value, const std::string& name);
 DType ReadFloatType(const Napi::Value& value, const std::string& name);

@@ -13,7 +13,8 @@ Napi::Function NativePolicy::DefineClass(Napi::Env env) {
   return ObjectWrap::DefineClass(
       env, "NativePolicy",
       {InstanceMethod<&P::Info>("info"), InstanceMethod<&P::Memory>("memory"), InstanceMethod<&P::Generate>("generate"),
-       InstanceMethod<&P::Score>("score"), InstanceMethod<&P::Accumulate>("accumulate"),
+       InstanceMethod<&P::Score>("score"), InstanceMethod<&P::ScoreChoices>("scoreChoices"),
+       InstanceMethod<&P::LoadAdapter>("loadAdapter"), InstanceMethod<&P::Accumulate>("accumulate"),
        InstanceMethod<&P::Update>("update"), InstanceMethod<&P::ZeroGradients>("zeroGradients"),
        InstanceMethod<&P::SaveAdapter>("saveAdapter"), InstanceMethod<&P::SaveWeights>("saveWeights"),
        InstanceMethod<&P::SaveState>("saveState"), InstanceMethod<&P::LoadState>("loadState"),
@@ -83,7 +84,10 @@ Napi::Value NativePolicy::Run(const Napi::CallbackInfo& info, size_t first, cons
         [handle = handle_, &engine, work = std::move(work)](const CallContext& context) {
           return work(engine, context);
         },
-        [](Napi::Env env, Result& result) -> Napi::Value { return ToJs(env, result); });
+        [handle = handle_](Napi::Env env, Result& result) -> Napi::Value {
+          if constexpr (std::is_same_v<Result, ModelInfo>) handle->info = result;
+          return ToJs(env, result);
+        });
   }
 }
 
@@ -103,6 +107,21 @@ Napi::Value NativePolicy::Score(const Napi::CallbackInfo& info) {
   return Run(info, 1, "logprobs", [request = ReadScoreRequest(info[0])](Engine& engine, const CallContext& context) {
     return engine.Score(request, context);
   });
+}
+
+Napi::Value NativePolicy::ScoreChoices(const Napi::CallbackInfo& info) {
+  return Run(info, 1, "scoreChoices",
+             [request = ReadChoicesRequest(info[0])](Engine& engine, const CallContext& context) {
+               return engine.ScoreChoices(request, context);
+             });
+}
+
+Napi::Value NativePolicy::LoadAdapter(const Napi::CallbackInfo& info) {
+  return Run(info, 1, "loadAdapter",
+             [folder = ReadPathOrNull(info[0], "folder")](Engine& engine, const CallContext&) {
+               engine.LoadAdapter(folder);
+               return engine.info();
+             });
 }
 
 Napi::Value NativePolicy::Accumulate(const Napi::CallbackInfo& info) {

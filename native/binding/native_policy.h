@@ -31,6 +31,8 @@ class NativePolicy : public Napi::ObjectWrap<NativePolicy> {
   Napi::Value Memory(const Napi::CallbackInfo& info);
   Napi::Value Generate(const Napi::CallbackInfo& info);
   Napi::Value Score(const Napi::CallbackInfo& info);
+  Napi::Value ScoreChoices(const Napi::CallbackInfo& info);
+  Napi::Value LoadAdapter(const Napi::CallbackInfo& info);
   Napi::Value Accumulate(const Napi::CallbackInfo& info);
   Napi::Value Update(const Napi::CallbackInfo& info);
   Napi::Value ZeroGradients(const Napi::CallbackInfo& info);

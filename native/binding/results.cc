@@ -112,6 +112,13 @@ Napi::Value ToJs(Napi::Env env, const ScoreResult& result) {
   return object;
 }
 
+Napi::Value ToJs(Napi::Env env, const ChoicesResult& result) {
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("scores", List(env, result.scores, TypedArray<double>));
+  object.Set("counters", ToJs(env, result.counters));
+  return object;
+}
+
 Napi::Value ToJs(Napi::Env env, const AccumulateResult& result) {
   const Napi::Object object = Napi::Object::New(env);
   object.Set("loss", Number(env, result.loss));

@@ -15,6 +15,7 @@ Napi::Value ToJs(Napi::Env env, const ModelInfo& info);
 Napi::Value ToJs(Napi::Env env, const MemoryReport& memory);
 Napi::Value ToJs(Napi::Env env, const GenerateResult& result);
 Napi::Value ToJs(Napi::Env env, const ScoreResult& result);
+Napi::Value ToJs(Napi::Env env, const ChoicesResult& result);
 Napi::Value ToJs(Napi::Env env, const AccumulateResult& result);
 Napi::Value ToJs(Napi::Env env, const UpdateResult& result);
 Napi::Value ToJs(Napi::Env env, const std::vector<std::string>& strings);

@@ -5,16 +5,20 @@
 #include <vector>
 
 #include "model/counters.h"
+#include "model/prefix_tree.h"
 #include "ops/ops.h"
 
 namespace rlvr {
 
 struct Prompt {
   std::vector<int32_t> ids;
-  uint64_t key = 0;  // names the question for the random numbers
+  uint64_t key = 0;            // names the question for the random numbers
+  int32_t prefix = -1;         // of GenerateRequest::prefixes, what `ids` continues; -1: nothing
+  int64_t max_new_tokens = 0;  // of this prompt's rollouts; 0: as the request says
 };
 
 struct GenerateRequest {
+  std::vector<Prefix> prefixes;
   std::vector<Prompt> prompts;
   int64_t rollouts = 1;  // completions per prompt
   int64_t max_new_tokens = 128;

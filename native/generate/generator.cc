@@ -12,7 +12,8 @@ int64_t Count(const auto& container) { return static_cast<int64_t>(container.siz
 
 Generator::Generator(const GenerateRequest& request, const Model& model, Decoder& decoder, Ops& ops,
                      const GeneratorLimits& limits)
-    : request_(request), model_(model), decoder_(decoder), ops_(ops), limits_(limits) {
+    : request_(request), model_(model), decoder_(decoder), ops_(ops), limits_(limits),
+      prefixes_(request.prefixes, model.spec(), "generate") {
   const DecoderSpec& s = model.spec();
   auto bad = [](const std::string& text) { throw Error(ErrorCode::kBadArgument, "[generate] " + text); };
   if (request.rollouts < 1) bad(Concat("rollouts is ", request.rollouts, "; expected at least 1."));
@@ -20,8 +21,13 @@ Generator::Generator(const GenerateRequest& request, const Model& model, Decoder
   for (size_t p = 0; p < request.prompts.size(); ++p) {
     const std::vector<int32_t>& ids = request.prompts[p].ids;
     if (ids.empty()) bad(Concat("prompt ", p, " is empty; expected at least one token."));
-    if (Count(ids) + request.max_new_tokens > s.context) {
-      bad(Concat("prompt ", p, " has ", ids.size(), " tokens; with ", request.max_new_tokens,
+    if (request.prompts[p].max_new_tokens < 0) {
+      bad(Concat("maxNewTokens of prompt ", p, " is ", request.prompts[p].max_new_tokens, "; expected at least 1."));
+    }
+    prefixes_.CheckIndex(request.prompts[p].prefix, Concat("prompt ", p));
+    const int64_t keys = PromptKeys(static_cast<int64_t>(p)), fresh = MaxNewTokens(static_cast<int64_t>(p));
+    if (keys + fresh > s.context) {
+      bad(Concat("prompt ", p, " has ", keys, " tokens with what it continues; with ", fresh,
                  " new ones it passes the model's context of ", s.context,
                  ". Shorten the prompt or lower maxNewTokens."));
     }
@@ -37,21 +43,53 @@ Generator::Generator(const GenerateRequest& request, const Model& model, Decoder
   limits_.max_live = std::max<int64_t>(1, limits_.max_live);
 }
 
+int64_t Generator::PromptKeys(int64_t prompt) const {
+  return prefixes_.End(PromptAt(prompt).prefix) + Count(PromptAt(prompt).ids);
+}
+
+// Own pages: those of the prefix come on top once.
 int64_t Generator::PromptPages(int64_t prompt) const {
-  return PagesFor(Count(request_.prompts[static_cast<size_t>(prompt)].ids));
+  return PagesFor(PromptKeys(prompt)) - prefixes_.End(PromptAt(prompt).prefix) / kKvBlock;
 }
 
 // The last token of a rollout is never fed back, so its key is never stored.
-int64_t Generator::RolloutPages() const { return PagesFor(request_.max_new_tokens - 1); }
+int64_t Generator::RolloutPages(int64_t prompt) const { return PagesFor(MaxNewTokens(prompt) - 1); }
 
-// Enough for the most demanding set of prompts that is alive at a time when every rollout takes its full length.
+// The most pages of prefixes that are resident at a time, while the prompts of `groups` neighbours in the queue are.
+int64_t Generator::PrefixPoolPages(int64_t groups) const {
+  const int64_t prompts = Count(request_.prompts);
+  std::vector<int64_t> begins(static_cast<size_t>(prefixes_.count()), -1), change(static_cast<size_t>(prompts) + 1);
+  std::vector<int64_t> ends = begins;
+  for (int64_t p = 0; p < prompts; ++p) {
+    for (int32_t i = PromptAt(p).prefix; i >= 0; i = prefixes_.parent(i)) {
+      if (begins[static_cast<size_t>(i)] < 0) begins[static_cast<size_t>(i)] = p;
+      ends[static_cast<size_t>(i)] = std::min(prompts, p + groups);
+    }
+  }
+  for (int32_t i = 0; i < prefixes_.count(); ++i) {
+    if (begins[static_cast<size_t>(i)] < 0) continue;
+    const int64_t pages = PagesFor(prefixes_.End(i)) - prefixes_.End(prefixes_.parent(i)) / kKvBlock;
+    change[static_cast<size_t>(begins[static_cast<size_t>(i)])] += pages;
+    change[static_cast<size_t>(ends[static_cast<size_t>(i)])] -= pages;
+  }
+  int64_t now = 0, most = 0;
+  for (const int64_t pages : change) most = std::max(most, now += pages);
+  return most;
+}
+
+// Enough for the most demanding set of prompts that is alive at a time when every rollout takes its full length. When
+// slow rollouts keep more prefixes alive than this counts, Admit() waits for them.
 int64_t Generator::PoolPages() const {
   std::vector<int64_t> needs;
-  for (int64_t p = 0; p < Count(request_.prompts); ++p) needs.push_back(PromptPages(p));
+  int64_t rollout = 0;
+  for (int64_t p = 0; p < Count(request_.prompts); ++p) {
+    needs.push_back(PromptPages(p));
+    rollout = std::max(rollout, RolloutPages(p));
+  }
   const int64_t live = std::min(limits_.max_live, request_.rollouts * Count(needs));
   const int64_t groups = std::min(Count(needs), (live + request_.rollouts - 1) / request_.rollouts + 1);
   std::partial_sort(needs.begin(), needs.begin() + groups, needs.end(), std::greater<>());
-  int64_t pages = live * RolloutPages();
+  int64_t pages = live * rollout + PrefixPoolPages(groups);
   for (int64_t g = 0; g < groups; ++g) pages += needs[static_cast<size_t>(g)];
   return pages;
 }
@@ -59,6 +97,7 @@ int64_t Generator::PoolPages() const {
 int64_t Generator::MaxRows() const {
   int64_t prompt_rows = 0;
   for (const Prompt& prompt : request_.prompts) prompt_rows += Count(prompt.ids);
+  for (const Prefix& prefix : request_.prefixes) prompt_rows += Count(prefix.ids);
   return std::max(std::min(prompt_rows, limits_.max_batch_rows), limits_.max_live);
 }
 
@@ -78,8 +117,13 @@ size_t Generator::ArenaBytes() const {
 
 GenerateResult Generator::Run(Arena& arena, const CallContext& context) {
   KvPool pool(model_.spec(), ops_.ActivationType(), PoolPages(), model_.spec().layers, arena, ops_);
+  PageList pages(PoolPages());
+  PrefixPages shared(prefixes_, pages);
+  for (const Prompt& prompt : request_.prompts) shared.Announce(prompt.prefix);
   arena_ = &arena;
   pool_ = &pool;
+  pages_ = &pages;
+  shared_ = &shared;
   context_ = &context;
   result_.groups.assign(request_.prompts.size(), std::vector<Rollout>(static_cast<size_t>(request_.rollouts)));
   residents_.resize(request_.prompts.size());
@@ -102,15 +146,17 @@ void Generator::Admit() {
   while (places > 0 && p < prompts) {
     Resident& resident = residents_[static_cast<size_t>(p)];
     const bool is_fresh = !resident.loaded;
-    const int64_t need = RolloutPages() + (is_fresh ? PromptPages(p) : 0);
-    if (reserved + need > pool_->free_pages()) break;
+    const int32_t prefix = PromptAt(p).prefix;
+    const int64_t need = RolloutPages(p) + (is_fresh ? PromptPages(p) + shared_->PagesToLoad(prefix) : 0);
+    if (reserved + need > pages_->free()) break;
     if (is_fresh) {
-      resident.pages = pool_->Take(PromptPages(p));
+      shared_->Load(prefix, [this](int32_t i, const PageTable& table) { LoadPrefix(i, table); });
+      resident.table = shared_->Extend(prefix, Count(PromptAt(p).ids));
       resident.unfinished = request_.rollouts;
       resident.loaded = true;
       fresh.push_back(p);
     }
-    reserved += RolloutPages();
+    reserved += RolloutPages(p);
     admitted.emplace_back(p, r);
     --places;
     if (++r == request_.rollouts) {
@@ -124,12 +170,26 @@ void Generator::Admit() {
   if (!fresh.empty()) Prefill(fresh);
   for (const auto& [prompt, rollout] : admitted) {
     Live live{prompt, rollout, {}};
-    if (IsFinished(At(prompt, rollout))) {
+    if (IsFinished(prompt, rollout)) {
       Finish(live);
     } else {
-      live.pages = pool_->Take(RolloutPages());
+      live.pages = pages_->Take(RolloutPages(prompt));
       live_.push_back(std::move(live));
     }
+  }
+}
+
+// Computes the keys of a prefix, in pieces of at most max_batch_rows.
+void Generator::LoadPrefix(int32_t prefix, const PageTable& table) {
+  const std::vector<int32_t>& ids = prefixes_.ids(prefix);
+  const int64_t before = prefixes_.End(prefixes_.parent(prefix));
+  if (table.copy) pool_->Copy(*table.copy, ops_);
+  for (int64_t from = 0; from < Count(ids); from += limits_.max_batch_rows) {
+    const int64_t take = std::min(limits_.max_batch_rows, Count(ids) - from);
+    SpanBatch batch;
+    batch.Add(-1, 0, static_cast<int32_t>(before + from),
+              std::span(ids).subspan(static_cast<size_t>(from), static_cast<size_t>(take)), table.pages);
+    PrefillBatch(batch, {}, {});
   }
 }
 
@@ -139,8 +199,10 @@ void Generator::Prefill(const std::vector<int64_t>& prompts) {
   std::vector<int64_t> complete;
   std::vector<int32_t> last_rows;
   for (const int64_t p : prompts) {
-    const std::vector<int32_t>& ids = request_.prompts[static_cast<size_t>(p)].ids;
-    const Resident& resident = residents_[static_cast<size_t>(p)];
+    const std::vector<int32_t>& ids = PromptAt(p).ids;
+    const int64_t before = prefixes_.End(PromptAt(p).prefix);
+    const PageTable& table = residents_[static_cast<size_t>(p)].table;
+    if (table.copy) pool_->Copy(*table.copy, ops_);
     for (int64_t from = 0; from < Count(ids);) {
       const int64_t room = limits_.max_batch_rows - batch.rows();
       // Starting a prompt in the last few rows of a batch would only cost another pass over its keys.
@@ -152,8 +214,8 @@ void Generator::Prefill(const std::vector<int64_t>& prompts) {
         continue;
       }
       const int64_t take = std::min(room, Count(ids) - from);
-      batch.Add(-1, 0, static_cast<int32_t>(from),
-                std::span(ids).subspan(static_cast<size_t>(from), static_cast<size_t>(take)), resident.pages);
+      batch.Add(-1, 0, static_cast<int32_t>(before + from),
+                std::span(ids).subspan(static_cast<size_t>(from), static_cast<size_t>(take)), table.pages);
       from += take;
       if (from == Count(ids)) {
         complete.push_back(p);
@@ -191,15 +253,14 @@ void Generator::DecodeStep() {
   for (const Live& live : live_) {
     int32_t& span = span_of[static_cast<size_t>(live.prompt)];
     if (span >= 0) continue;
-    const std::vector<int32_t>& ids = request_.prompts[static_cast<size_t>(live.prompt)].ids;
-    span = batch.Add(-1, 0, static_cast<int32_t>(ids.size()), {}, residents_[static_cast<size_t>(live.prompt)].pages);
+    span = batch.Add(-1, 0, static_cast<int32_t>(PromptKeys(live.prompt)), {},
+                     residents_[static_cast<size_t>(live.prompt)].table.pages);
   }
   std::vector<int32_t> rows;
   std::vector<std::pair<int64_t, int64_t>> who;
   for (const Live& live : live_) {
     const std::vector<int32_t>& done = At(live.prompt, live.rollout).ids;
-    const size_t prompt_length = request_.prompts[static_cast<size_t>(live.prompt)].ids.size();
-    batch.Add(span_of[static_cast<size_t>(live.prompt)], static_cast<int32_t>(prompt_length),
+    batch.Add(span_of[static_cast<size_t>(live.prompt)], static_cast<int32_t>(PromptKeys(live.prompt)),
               static_cast<int32_t>(done.size()) - 1, std::span(done).last(1), live.pages);
     rows.push_back(static_cast<int32_t>(rows.size()));
     who.emplace_back(live.prompt, live.rollout);
@@ -213,7 +274,7 @@ void Generator::DecodeStep() {
 
   std::vector<Live> still;
   for (Live& live : live_) {
-    if (IsFinished(At(live.prompt, live.rollout))) {
+    if (IsFinished(live.prompt, live.rollout)) {
       Finish(live);
     } else {
       still.push_back(std::move(live));
@@ -236,7 +297,7 @@ void Generator::Sample(const Tensor& residual, const std::vector<int32_t>& rows,
     const auto [prompt, rollout] = who[static_cast<size_t>(i)];
     index.I32()[i] = rows[static_cast<size_t>(i)];
     const auto token = static_cast<uint32_t>(At(prompt, rollout).ids.size());
-    uniform.F64()[i] = UniformFor(request_.seed, request_.prompts[static_cast<size_t>(prompt)].key,
+    uniform.F64()[i] = UniformFor(request_.seed, PromptAt(prompt).key,
                                   static_cast<uint32_t>(rollout), token);
   }
   const Tensor hidden = decoder_.HeadInput(residual, index, *arena_);
@@ -252,14 +313,18 @@ void Generator::Sample(const Tensor& residual, const std::vector<int32_t>& rows,
   }
 }
 
-bool Generator::IsFinished(const Rollout& rollout) const {
-  return rollout.finish == FinishReason::kStop || Count(rollout.ids) >= request_.max_new_tokens;
+bool Generator::IsFinished(int64_t prompt, int64_t rollout) {
+  const Rollout& r = At(prompt, rollout);
+  return r.finish == FinishReason::kStop || Count(r.ids) >= MaxNewTokens(prompt);
 }
 
 void Generator::Finish(Live& live) {
-  pool_->Return(live.pages);
+  pages_->Return(live.pages);
   Resident& resident = residents_[static_cast<size_t>(live.prompt)];
-  if (--resident.unfinished == 0) pool_->Return(resident.pages);
+  if (--resident.unfinished == 0) {
+    shared_->Return(resident.table);
+    shared_->Release(PromptAt(live.prompt).prefix);
+  }
   ++done_;
 }
 

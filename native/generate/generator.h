@@ -26,7 +26,7 @@ class Generator {
 
  private:
   struct Resident {  // a prompt whose keys are in the pool
-    std::vector<int32_t> pages;
+    PageTable table;
     int64_t unfinished = 0;
     bool loaded = false;
   };
@@ -36,17 +36,26 @@ class Generator {
   };
 
   int64_t PromptPages(int64_t prompt) const;
-  int64_t RolloutPages() const;
+  int64_t RolloutPages(int64_t prompt) const;
+  int64_t PrefixPoolPages(int64_t groups) const;
   int64_t PoolPages() const;
+  int64_t MaxNewTokens(int64_t prompt) const {
+    const int64_t own = PromptAt(prompt).max_new_tokens;
+    return own > 0 ? own : request_.max_new_tokens;
+  }
+  // Keys of a prompt with what it continues.
+  int64_t PromptKeys(int64_t prompt) const;
   void Admit();
+  void LoadPrefix(int32_t prefix, const PageTable& table);
   void Prefill(const std::vector<int64_t>& prompts);
   void PrefillBatch(SpanBatch& batch, const std::vector<int64_t>& complete, const std::vector<int32_t>& last_rows);
   void DecodeStep();
   // Samples one token for each (rollout, head row) pair and appends it.
   void Sample(const Tensor& residual, const std::vector<int32_t>& rows,
               const std::vector<std::pair<int64_t, int64_t>>& who);
-  bool IsFinished(const Rollout& rollout) const;
+  bool IsFinished(int64_t prompt, int64_t rollout);
   void Finish(Live& live);
+  const Prompt& PromptAt(int64_t prompt) const { return request_.prompts[static_cast<size_t>(prompt)]; }
   Rollout& At(int64_t prompt, int64_t rollout) {
     return result_.groups[static_cast<size_t>(prompt)][static_cast<size_t>(rollout)];
   }
@@ -56,11 +65,14 @@ class Generator {
   Decoder& decoder_;
   Ops& ops_;
   GeneratorLimits limits_;
+  PrefixTree prefixes_;
   std::vector<bool> stops_;  // by token id
 
   // While Run() runs:
   Arena* arena_ = nullptr;
   KvPool* pool_ = nullptr;
+  PageList* pages_ = nullptr;
+  PrefixPages* shared_ = nullptr;
   const CallContext* context_ = nullptr;
   GenerateResult result_;
   std::vector<Resident> residents_;

@@ -20,19 +20,14 @@ KvPool::KvPool(const DecoderSpec& spec, DType dtype, int64_t pages, int64_t laye
     ops.Zero(view.v);
     layers_.push_back(view);
   }
-  for (int64_t page = pages; page-- > 0;) free_.push_back(static_cast<int32_t>(page));
 }
 
-std::vector<int32_t> KvPool::Take(int64_t pages) {
-  RLVR_CHECK(pages <= free_pages(), "KV pool: ", pages, " pages wanted, ", free_pages(), " free");
-  std::vector<int32_t> taken(free_.end() - pages, free_.end());
-  free_.resize(free_.size() - static_cast<size_t>(pages));
-  return taken;
-}
-
-void KvPool::Return(std::vector<int32_t>& pages) {
-  free_.insert(free_.end(), pages.begin(), pages.end());
-  pages.clear();
+void KvPool::Copy(const PageCopy& copy, Ops& ops) const {
+  for (const KvView& layer : layers_) {
+    const int64_t k = layer.kv_heads * layer.head_dim, v = layer.kv_heads * kKvBlock;
+    ops.Copy(layer.k.Rows(copy.from * k, k), layer.k.Rows(copy.to * k, k));
+    ops.Copy(layer.v.Rows(copy.from * v, v), layer.v.Rows(copy.to * v, v));
+  }
 }
 
 }  // namespace rlvr

@@ -39,7 +39,7 @@ Model::Model(const Checkpoint& checkpoint, Ops& ops, MemoryCounter& memory, Trai
              const LoraOptions& lora)
     : spec_(checkpoint.spec()), memory_(memory), trainable_(trainable), lora_(lora) {
   LoadWeights(checkpoint, ops);
-  if (trainable == Trainable::kLora) DeclareLora();
+  if (trainable == Trainable::kLora) ReplaceLora(lora, [](const ParameterStore&) {});
   if (trainable == Trainable::kFull) DeclareFull();
   if (trainable == Trainable::kLora) InitLora();
   if (trainable == Trainable::kFull) LoadMasters(checkpoint);
@@ -123,19 +123,30 @@ void Model::ForEachLinear(const std::function<void(LinearLayer&)>& visit) {
   }
 }
 
-void Model::DeclareLora() {
-  if (lora_.rank < 1 || lora_.rank > spec_.dim * 4) {
-    throw Error(ErrorCode::kBadArgument, Concat("[lora] rank is ", lora_.rank, "; expected 1 to ", spec_.dim * 4, "."));
+void Model::RemoveLora() {
+  ForEachLinear([](LinearLayer& linear) {
+    linear.lora = {};
+    linear.da = linear.db = Tensor();
+  });
+  parameters_ = {};
+  transposes_.Release();
+  lora_targets_.clear();
+  trainable_ = Trainable::kNone;
+}
+
+void Model::ReplaceLora(const LoraOptions& lora, const std::function<void(const ParameterStore&)>& accept) {
+  if (lora.rank < 1 || lora.rank > spec_.dim * 4) {
+    throw Error(ErrorCode::kBadArgument, Concat("[lora] rank is ", lora.rank, "; expected 1 to ", spec_.dim * 4, "."));
   }
   std::set<std::string> known;
   ForEachLinear([&](LinearLayer& linear) { known.insert(LastPart(linear.name)); });
   const std::vector<std::string> all(known.begin(), known.end());
-  lora_targets_ = lora_.targets.empty() ? all : lora_.targets;
-  std::set<std::string> unmatched(lora_targets_.begin(), lora_targets_.end());
+  const std::vector<std::string> targets = lora.targets.empty() ? all : lora.targets;
+  std::set<std::string> unmatched(targets.begin(), targets.end());
   // As in PEFT: a target names the modules whose path it is or ends.
   auto is_target = [&](const std::string& path) {
     bool found = false;
-    for (const std::string& target : lora_targets_) {
+    for (const std::string& target : targets) {
       if (path != target && !path.ends_with("." + target)) continue;
       unmatched.erase(target);
       found = true;
@@ -143,14 +154,15 @@ void Model::DeclareLora() {
     return found;
   };
 
+  ParameterStore declared;
   std::vector<std::pair<LinearLayer*, size_t>> adapted;
   int64_t transposed = 0;
   ForEachLinear([&](LinearLayer& linear) {
     if (!is_target(linear.name)) return;
     const std::string prefix = "base_model.model." + linear.name;
-    adapted.emplace_back(&linear, parameters_.Declare(prefix + ".lora_A.weight", lora_.rank, linear.in(), true));
-    parameters_.Declare(prefix + ".lora_B.weight", linear.out(), lora_.rank, true);
-    transposed += lora_.rank * (linear.in() + linear.out());
+    adapted.emplace_back(&linear, declared.Declare(prefix + ".lora_A.weight", lora.rank, linear.in(), true));
+    declared.Declare(prefix + ".lora_B.weight", linear.out(), lora.rank, true);
+    transposed += lora.rank * (linear.in() + linear.out());
   });
   if (!unmatched.empty()) {
     std::string names;
@@ -159,9 +171,16 @@ void Model::DeclareLora() {
                 Concat("[lora] target \"", *unmatched.begin(), "\" is not a linear layer of this ", spec_.family,
                        " model; it has ", names, "."));
   }
+  accept(declared);
+
+  RemoveLora();  // first, so that two adapters are never in memory together
   const DType dtype = final_norm_.weight.dtype();
-  parameters_.Allocate(memory_, dtype);
+  declared.Allocate(memory_, dtype);
   transposes_ = Buffer(memory_, BytesOf(dtype, transposed), "LoRA transposes");
+  parameters_ = std::move(declared);
+  lora_ = lora;
+  lora_targets_ = targets;
+  trainable_ = Trainable::kLora;
   std::byte* next = transposes_.data();
   for (auto& [linear, index] : adapted) {
     const Parameter &a = parameters_.at(index), &b = parameters_.at(index + 1);

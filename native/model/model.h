@@ -47,6 +47,12 @@ class Model {
   size_t weight_bytes() const { return weight_bytes_; }
   const std::vector<std::string>& lora_targets() const { return lora_targets_; }
 
+  // Removes the adapter, if any: the base alone, nothing trainable.
+  void RemoveLora();
+  // Makes another adapter, zeroed, in place of the one there is. Unknown targets, and whatever accept(declared
+  // parameters, not yet allocated) throws, leave the model as it was.
+  void ReplaceLora(const LoraOptions& lora, const std::function<void(const ParameterStore&)>& accept);
+
   // Call after parameter values changed: repacks trained matrices, refreshes the LoRA transposes.
   void Refresh(Ops& ops);
 
@@ -57,7 +63,6 @@ class Model {
   PackedWeight PackMatrix(const Checkpoint& checkpoint, const std::string& slot, int64_t out, int64_t in, Ops& ops);
   Tensor LoadVector(const Checkpoint& checkpoint, const std::string& slot, int64_t n, DType dtype);
   void LoadWeights(const Checkpoint& checkpoint, Ops& ops);
-  void DeclareLora();
   void DeclareFull();
   void InitLora();
   void LoadMasters(const Checkpoint& checkpoint);

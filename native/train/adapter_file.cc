@@ -60,19 +60,17 @@ LoraOptions ReadAdapterOptions(const std::string& folder) {
   return options;
 }
 
-void ReadAdapterWeights(const std::string& folder, const Model& model) {
+void CheckAdapterWeights(const std::string& folder, const ParameterStore& declared) {
   const std::string file = folder + kWeights;
   const auto source = Safetensors::Open(file);
-  const ParameterStore& parameters = model.parameters();
   for (const std::string& name : source->Names()) {
-    if (parameters.Find(name)) continue;
+    if (declared.Find(name)) continue;
     throw Error(ErrorCode::kBadCheckpoint, Concat("[adapter] ", file, ": tensor \"", name,
                                                   "\" belongs to no linear layer "
                                                   "of this model that the adapter's config targets."));
   }
-  std::vector<float> row;
-  for (size_t i = 0; i < parameters.count(); ++i) {
-    const Parameter& p = parameters.at(i);
+  for (size_t i = 0; i < declared.count(); ++i) {
+    const Parameter& p = declared.at(i);
     const SourceTensor* tensor = source->Find(p.name);
     if (!tensor) {
       throw Error(ErrorCode::kBadCheckpoint, Concat("[adapter] ", file, ": tensor \"", p.name, "\" is missing."));
@@ -82,9 +80,20 @@ void ReadAdapterWeights(const std::string& folder, const Model& model) {
                   Concat("[adapter] ", file, ": tensor \"", p.name, "\" does not have shape [", p.rows, ", ", p.cols,
                          "]; the adapter was made for another model."));
     }
+  }
+}
+
+void ReadAdapterWeights(const std::string& folder, const Model& model) {
+  const ParameterStore& parameters = model.parameters();
+  CheckAdapterWeights(folder, parameters);
+  const auto source = Safetensors::Open(folder + kWeights);
+  std::vector<float> row;
+  for (size_t i = 0; i < parameters.count(); ++i) {
+    const Parameter& p = parameters.at(i);
+    const SourceTensor& tensor = *source->Find(p.name);
     row.resize(static_cast<size_t>(p.cols));
     for (int64_t r = 0; r < p.rows; ++r) {
-      DequantizeRow(tensor->dtype, static_cast<const std::byte*>(tensor->data) + BytesOf(tensor->dtype, r * p.cols),
+      DequantizeRow(tensor.dtype, static_cast<const std::byte*>(tensor.data) + BytesOf(tensor.dtype, r * p.cols),
                     p.cols, row.data());
       for (int64_t c = 0; c < p.cols; ++c) p.value.Set(r, c, row[static_cast<size_t>(c)]);
     }

@@ -11,6 +11,9 @@ namespace rlvr {
 // per-layer ranks, trained biases, other PEFT types).
 LoraOptions ReadAdapterOptions(const std::string& folder);
 
+// Throws RLVR_BAD_CHECKPOINT unless the folder has exactly the declared matrices: names and shapes.
+void CheckAdapterWeights(const std::string& folder, const ParameterStore& declared);
+
 // Copies the folder's matrices into the model's LoRA parameters; names and shapes must match exactly.
 void ReadAdapterWeights(const std::string& folder, const Model& model);
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "model/counters.h"
+#include "model/prefix_tree.h"
 #include "ops/ops.h"
 
 namespace rlvr {
@@ -13,9 +14,11 @@ namespace rlvr {
 struct Group {
   std::vector<int32_t> prompt;
   std::vector<std::vector<int32_t>> completions;
+  int32_t prefix = -1;  // of ScoreRequest::prefixes, what the prompt continues; -1: nothing
 };
 
 struct ScoreRequest {
+  std::vector<Prefix> prefixes;
   std::vector<Group> groups;
   SamplingParams sampling;
   bool adapter = true;
@@ -24,6 +27,18 @@ struct ScoreRequest {
 struct ScoreResult {
   std::vector<std::vector<std::vector<float>>> logprobs;   // [group][completion][token]
   std::vector<std::vector<std::vector<float>>> entropies;  // likewise
+  Counters counters;
+};
+
+// Questions with answer options as completions: how likely each option is as the continuation of its question.
+struct ChoicesRequest {
+  std::vector<Prefix> prefixes;
+  std::vector<Group> questions;
+  bool adapter = true;
+};
+
+struct ChoicesResult {
+  std::vector<std::vector<double>> scores;  // [question][choice]: sum of token logprobs, temperature 1, untruncated
   Counters counters;
 };
 

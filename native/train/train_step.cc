@@ -79,12 +79,13 @@ void CheckShape(const TokenValues& values, const std::vector<Group>& groups, boo
 
 // --- scoring ---
 
-ScoreStep::ScoreStep(const ScoreRequest& request, const Model& model, Decoder& decoder, Ops& ops, int64_t max_rows)
+ScoreStep::ScoreStep(const ScoreRequest& request, const Model& model, Decoder& decoder, Ops& ops, int64_t max_rows,
+                     const char* call)
     : request_(request),
       model_(model),
       decoder_(decoder),
       ops_(ops),
-      batches_(PackGroups(request.groups, nullptr, max_rows, model.spec(), "logprobs")) {}
+      batches_(PackGroups(request.groups, request.prefixes, nullptr, max_rows, model.spec(), call)) {}
 
 int64_t ScoreStep::MaxRows() const { return MostRows(batches_); }
 int64_t ScoreStep::MaxHeadRows() const { return MostHeadRows(batches_); }
@@ -101,9 +102,10 @@ ScoreResult ScoreStep::Run(Arena& arena, const CallContext& context) {
   result.logprobs = Shaped(request_.groups);
   result.entropies = Shaped(request_.groups);
   int64_t done = 0;
+  KvPool pool(model_.spec(), dtype, MostPages(batches_), model_.spec().layers, arena, ops_);
   for (const GroupBatch& b : batches_) {
     const size_t mark = arena.Mark();
-    KvPool pool(model_.spec(), dtype, b.pages, model_.spec().layers, arena, ops_);
+    for (const PageCopy& copy : b.copies) pool.Copy(copy, ops_);
     const Tensor residual = decoder_.Infer(b.spans, pool, arena, request_.adapter, [&] { ThrowIfCancelled(context); });
     result.counters.tokens_computed += b.spans.rows();
     result.counters.prompt_tokens += b.prompt_rows;
@@ -119,7 +121,8 @@ ScoreResult ScoreStep::Run(Arena& arena, const CallContext& context) {
       }
     }
     arena.Rewind(mark);
-    if (context.progress) context.progress(++done, static_cast<int64_t>(batches_.size()));
+    done += b.groups_done;
+    if (context.progress) context.progress(done, static_cast<int64_t>(request_.groups.size()));
   }
   return result;
 }
@@ -156,7 +159,7 @@ TrainStep::TrainStep(const AccumulateRequest& request, const Model& model, Decod
   if (!request.prompt_weights.empty() && request.loss.kind != Kind::kSupervised) {
     throw Error(ErrorCode::kBadArgument, "[accumulate] promptWeights is for the supervised loss only.");
   }
-  batches_ = PackGroups(request.groups, &request.prompt_weights, max_rows, model.spec(), "accumulate");
+  batches_ = PackGroups(request.groups, {}, &request.prompt_weights, max_rows, model.spec(), "accumulate");
 }
 
 int64_t TrainStep::MaxRows() const { return MostRows(batches_); }
@@ -246,7 +249,8 @@ AccumulateResult TrainStep::Run(Arena& arena, bool recompute, const CallContext&
   int64_t done = 0;
   for (const GroupBatch& b : batches_) {
     RunBatch(b, arena, recompute, context, result);
-    if (context.progress) context.progress(++done, static_cast<int64_t>(batches_.size()));
+    done += b.groups_done;
+    if (context.progress) context.progress(done, static_cast<int64_t>(request_.groups.size()));
   }
   if (result.tokens > 0) {
     const auto tokens = static_cast<double>(result.tokens);

@@ -10,7 +10,9 @@ namespace rlvr {
 // Logprobs of completions, computed like rollouts but in one pass.
 class ScoreStep {
  public:
-  ScoreStep(const ScoreRequest& request, const Model& model, Decoder& decoder, Ops& ops, int64_t max_rows);
+  // `call` is named in errors.
+  ScoreStep(const ScoreRequest& request, const Model& model, Decoder& decoder, Ops& ops, int64_t max_rows,
+            const char* call);
   size_t ArenaBytes() const;
   int64_t MaxRows() const;
   int64_t MaxHeadRows() const;

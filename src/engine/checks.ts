@@ -1,9 +1,11 @@
 // Arguments of Policy's methods, checked before any native call: TypeError for a wrong kind, RangeError for a wrong value.
 import type {
   AccumulateRequest,
+  ChoicesRequest,
   GenerateRequest,
   LoadOptions,
   LogprobsRequest,
+  Prefix,
   Sampling,
   TokenLoss,
   TrainingCompletion,
@@ -125,13 +127,34 @@ export function checkLoadOptions(options: LoadOptions): void {
   else checkUint64(seed, "options.lora.seed");
 }
 
+/** Prefixes, each after the one that it continues: a cycle cannot be written. */
+function checkPrefixes(prefixes: Prefix[] | undefined): void {
+  if (prefixes === undefined) return;
+  checkList(prefixes, "request.prefixes", checkObject);
+  for (const [i, { ids, parent }] of prefixes.entries()) {
+    checkPromptIds(ids, `request.prefixes[${i}].ids`);
+    const expected = i === 0 ? "none: it is the first" : `the index of an earlier prefix, 0 to ${i - 1}`;
+    const isEarlier = (x: number) => Number.isInteger(x) && x >= 0 && x < i;
+    checkNumber(parent, `request.prefixes[${i}].parent`, isEarlier, expected);
+  }
+}
+
+function checkPrefixOf(owner: { prefix?: number }, name: string, prefixes: Prefix[] = []): void {
+  const exists = (x: number) => Number.isInteger(x) && x >= 0 && x < prefixes.length;
+  const expected = `the index of one of ${prefixes.length} prefixes`;
+  checkNumber(owner.prefix, `${name}.prefix`, exists, expected);
+}
+
 export function checkGenerateRequest(request: GenerateRequest): void {
   checkObject(request, "request");
+  checkPrefixes(request.prefixes);
   checkList(request.prompts, "request.prompts", (prompt, name) => {
     checkObject(prompt, name);
     checkPromptIds(prompt.ids, `${name}.ids`);
     if (prompt.key === undefined) wrongType(`${name}.key`, prompt.key, "a bigint");
     checkUint64(prompt.key, `${name}.key`);
+    checkPrefixOf(prompt, name, request.prefixes);
+    checkCount(prompt.maxNewTokens, `${name}.maxNewTokens`, 1);
   });
   checkCount(request.rollouts, "request.rollouts", 1);
   checkCount(request.maxNewTokens, "request.maxNewTokens", 1);
@@ -144,12 +167,29 @@ export function checkGenerateRequest(request: GenerateRequest): void {
 
 export function checkLogprobsRequest(request: LogprobsRequest): void {
   checkObject(request, "request");
+  checkPrefixes(request.prefixes);
   checkList(request.groups, "request.groups", (group, name) => {
     checkObject(group, name);
     checkPromptIds(group.promptIds, `${name}.promptIds`);
+    checkPrefixOf(group, name, request.prefixes);
     checkList(group.completionIds, `${name}.completionIds`, checkIds);
   });
   checkSampling(request.sampling, "request.sampling");
+  checkBoolean(request.adapter, "request.adapter");
+}
+
+export function checkChoicesRequest(request: ChoicesRequest): void {
+  checkObject(request, "request");
+  checkPrefixes(request.prefixes);
+  checkList(request.questions, "request.questions", (question, name) => {
+    checkObject(question, name);
+    checkPromptIds(question.promptIds, `${name}.promptIds`);
+    checkPrefixOf(question, name, request.prefixes);
+    checkList(question.choices, `${name}.choices`, checkPromptIds);
+    if (question.choices.length === 0) {
+      throw new RangeError(`[policy] ${name}.choices is empty; expected at least one answer option.`);
+    }
+  });
   checkBoolean(request.adapter, "request.adapter");
 }
 

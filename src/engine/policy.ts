@@ -5,6 +5,8 @@ import type {
   AccumulateRequest,
   AccumulateResult,
   CallContext,
+  ChoicesRequest,
+  ChoicesResult,
   GenerateRequest,
   GenerateResult,
   LoadOptions,
@@ -29,15 +31,14 @@ export type * from "../native/types.ts";
  * await using policy = await Policy.load({ model: "models/quickstart", trainable: "lora", lora: { rank: 8, alpha: 16 } });
  */
 export class Policy implements AsyncDisposable {
-  /** The model's shape and what is trained of it. */
-  readonly info: ModelInfo;
+  #info: ModelInfo;
   readonly #native: NativePolicy;
   #running: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   private constructor(native: NativePolicy) {
     this.#native = native;
-    this.info = native.info();
+    this.#info = native.info();
   }
 
   /** Reads a model from a safetensors folder or a GGUF file. Progress counts tensors. */
@@ -47,6 +48,11 @@ export class Policy implements AsyncDisposable {
     const seed = lora?.seed === undefined ? {} : { seed: BigInt(lora.seed) };
     const native = lora === undefined ? rest : { ...rest, lora: { ...lora, ...seed } };
     return new Policy(await runJob((id, progress) => nativeBinding().load(native, id, progress), context));
+  }
+
+  /** The model's shape and what is trained of it. */
+  get info(): ModelInfo {
+    return this.#info;
   }
 
   get isClosed(): boolean {
@@ -68,6 +74,26 @@ export class Policy implements AsyncDisposable {
   async logprobs(request: LogprobsRequest, context?: CallContext): Promise<LogprobsResult> {
     checks.checkLogprobsRequest(request);
     return await this.#run((id, progress) => this.#native.score(request, id, progress), context);
+  }
+
+  /**
+   * Log-likelihoods of answer options. A question is computed once for all its options, in one forward with as many
+   * others as fit, and a prefix once for all questions that continue it. Progress counts questions.
+   */
+  async scoreChoices(request: ChoicesRequest, context?: CallContext): Promise<ChoicesResult> {
+    checks.checkChoicesRequest(request);
+    return await this.#run((id, progress) => this.#native.scoreChoices(request, id, progress), context);
+  }
+
+  /**
+   * Puts the LoRA adapter of a PEFT folder in place of the one there is; null leaves the base alone. The base stays as it
+   * is loaded. Optimizer state and pending gradients go with the old adapter; `info` tells of the new one.
+   *
+   * @throws RlvrError RLVR_BAD_CHECKPOINT or RLVR_BAD_ARGUMENT when it does not fit this model, which then stays as it was.
+   */
+  async loadAdapter(folder: string | null): Promise<void> {
+    if (folder !== null) checks.checkPath(folder, "folder");
+    this.#info = await this.#run((id) => this.#native.loadAdapter(folder, id));
   }
 
   /** One forward and backward: adds the gradient of the loss to what is there. Progress counts groups. */

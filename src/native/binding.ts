@@ -6,6 +6,8 @@ import type {
   AccumulateRequest,
   AccumulateResult,
   CallContext,
+  ChoicesRequest,
+  ChoicesResult,
   GenerateRequest,
   GenerateResult,
   LoadOptions,
@@ -24,6 +26,9 @@ export interface NativePolicy {
   memory(): MemoryReport;
   generate(request: GenerateRequest, jobId: number, onProgress?: Progress): Promise<GenerateResult>;
   score(request: LogprobsRequest, jobId: number, onProgress?: Progress): Promise<LogprobsResult>;
+  scoreChoices(request: ChoicesRequest, jobId: number, onProgress?: Progress): Promise<ChoicesResult>;
+  /** null: no adapter. */
+  loadAdapter(folder: string | null, jobId: number): Promise<ModelInfo>;
   accumulate(request: AccumulateRequest, jobId: number, onProgress?: Progress): Promise<AccumulateResult>;
   update(request: UpdateRequest, jobId: number): Promise<UpdateResult>;
   zeroGradients(jobId: number): Promise<void>;
@@ -68,6 +73,8 @@ export const policyMethods = [
   "memory",
   "generate",
   "score",
+  "scoreChoices",
+  "loadAdapter",
   "accumulate",
   "update",
   "zeroGradients",

@@ -84,13 +84,25 @@ export interface Sampling {
   minP?: number;
 }
 
+/** A header that prompts, or other prefixes, continue. It is computed once while something continues it. */
+export interface Prefix {
+  ids: Int32Array;
+  /** Index of an earlier prefix that this one continues. */
+  parent?: number;
+}
+
 export interface Prompt {
   ids: Int32Array;
+  /** Index of the prefix that `ids` continues; results are those of the prefix written out in front of `ids`. */
+  prefix?: number;
+  /** For this prompt's rollouts; the request's unless given. */
+  maxNewTokens?: number;
   /** Names the question for the random numbers: the same key and seed give the same rollouts. */
   key: bigint;
 }
 
 export interface GenerateRequest {
+  prefixes?: Prefix[];
   prompts: Prompt[];
   /** Completions of each prompt; 1 unless given. */
   rollouts?: number;
@@ -127,8 +139,9 @@ export interface GenerateResult {
 }
 
 export interface LogprobsRequest {
-  /** A prompt and its completions; the prompt is computed once. */
-  groups: { promptIds: Int32Array; completionIds: Int32Array[] }[];
+  prefixes?: Prefix[];
+  /** A prompt and its completions; the prompt is computed once. `prefix`: what the prompt continues. */
+  groups: { prefix?: number; promptIds: Int32Array; completionIds: Int32Array[] }[];
   sampling?: Sampling;
   adapter?: boolean;
 }
@@ -137,6 +150,27 @@ export interface LogprobsResult {
   /** [group][completion], one value a token. */
   logprobs: Float32Array[][];
   entropies: Float32Array[][];
+  counters: Counters;
+}
+
+/** A question with its answer options: what the options continue, and at least one of them. */
+export interface ChoiceQuestion {
+  /** Index of the prefix that `promptIds` continues. */
+  prefix?: number;
+  promptIds: Int32Array;
+  choices: Int32Array[];
+}
+
+export interface ChoicesRequest {
+  prefixes?: Prefix[];
+  questions: ChoiceQuestion[];
+  /** false: the frozen base. */
+  adapter?: boolean;
+}
+
+export interface ChoicesResult {
+  /** [question][choice]: the sum of the choice's token logprobs after its question, in nats, at temperature 1. */
+  scores: Float64Array[];
   counters: Counters;
 }
 

@@ -1,29 +1,11 @@
 // Gradients by finite differences through whole models; updates, states and adapters that survive a restart; memory.
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
-
 #include "engine_fixture.h"
+#include "temp_folder.h"
 
 using namespace rlvr;
 using namespace rlvr::test;
 
 namespace {
-
-// A folder that is gone after the test.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "rlvr-test-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
 
 AccumulateRequest SupervisedRequest(const Engine& engine) {
   AccumulateRequest request;

@@ -132,7 +132,7 @@ std::vector<double> Logits(const std::string& family, const std::string& device,
   ReadAdapterWeights(options.adapter, model);
   model.Refresh(*ops);
   Decoder decoder(model, *ops);
-  const auto batches = PackGroups({{ids, {}}}, nullptr, 64, model.spec(), "test");
+  const auto batches = PackGroups({{ids, {}}}, {}, nullptr, 64, model.spec(), "test");
   const auto rows = static_cast<int64_t>(ids.size());
   const DType dtype = ops->ActivationType();
   Arena arena(memory, "test");

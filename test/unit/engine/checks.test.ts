@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   checkAccumulateRequest,
+  checkChoicesRequest,
   checkGenerateRequest,
   checkLoadOptions,
   checkLogprobsRequest,
@@ -31,6 +32,10 @@ describe("right arguments pass", () => {
     });
     checkGenerateRequest(generate({ sampling: { temperature: 0, topK: 0, topP: 1, minP: 0 }, seed: (1n << 64n) - 1n }));
     checkLogprobsRequest({ groups: [{ promptIds: ids, completionIds: [ids, new Int32Array()] }] });
+    const prefixes = [{ ids }, { ids, parent: 0 }, { ids }];
+    checkGenerateRequest({ prefixes, prompts: [{ ids, key: 1n, prefix: 2, maxNewTokens: 1 }] });
+    checkLogprobsRequest({ prefixes, groups: [{ prefix: 0, promptIds: ids, completionIds: [ids] }] });
+    checkChoicesRequest({ prefixes, questions: [{ prefix: 1, promptIds: ids, choices: [ids, Int32Array.of(1)] }] });
     checkAccumulateRequest(accumulate({}));
     checkAccumulateRequest(accumulate(policyParts, { kind: "policy" }));
     checkUpdateRequest({ learningRate: 0 });
@@ -61,6 +66,13 @@ describe("a wrong kind is a TypeError that names the argument", () => {
     [
       "request.groups[0].completions[0].weights is Float64Array",
       () => checkAccumulateRequest(accumulate({ weights: new Float64Array(3) })),
+    ],
+    ["request.prefixes[0] is number 3", () => checkGenerateRequest(generate({ prefixes: [3] }))],
+    ["request.prefixes[0].ids is undefined", () => checkGenerateRequest(generate({ prefixes: [{}] }))],
+    ["request.questions is undefined", () => checkChoicesRequest(anything({}))],
+    [
+      "request.questions[0].choices[0] is Array",
+      () => checkChoicesRequest({ questions: [{ promptIds: ids, choices: anything([[1]]) }] }),
     ],
     ["request.loss.kind is undefined", () => checkAccumulateRequest(accumulate({}, { kind: undefined }))],
     ["request.learningRate is undefined", () => checkUpdateRequest(anything({}))],
@@ -97,6 +109,43 @@ describe("a wrong value is a RangeError that names the argument", () => {
     [
       "request.groups[0].completions[0].weights.length is 2",
       () => checkAccumulateRequest(accumulate({ weights: new Float32Array(2) })),
+    ],
+    [
+      "request.prefixes[0].ids is empty",
+      () => checkGenerateRequest(generate({ prefixes: [{ ids: new Int32Array() }] })),
+    ],
+    ["request.prefixes[0].parent is 0", () => checkGenerateRequest(generate({ prefixes: [{ ids, parent: 0 }] }))],
+    [
+      "request.prefixes[1].parent is 2",
+      () => checkGenerateRequest(generate({ prefixes: [{ ids }, { ids, parent: 2 }, { ids, parent: 1 }] })),
+    ],
+    [
+      "request.prefixes[1].parent is -1",
+      () => checkGenerateRequest(generate({ prefixes: [{ ids }, { ids, parent: -1 }] })),
+    ],
+    [
+      "request.prompts[0].prefix is 0",
+      () => checkGenerateRequest(generate({ prompts: [{ ids, key: 1n, prefix: 0 }] })),
+    ],
+    [
+      "request.prompts[0].maxNewTokens is 0",
+      () => checkGenerateRequest(generate({ prompts: [{ ids, key: 1n, maxNewTokens: 0 }] })),
+    ],
+    [
+      "request.groups[0].prefix is 1",
+      () => checkLogprobsRequest({ prefixes: [{ ids }], groups: [{ prefix: 1, promptIds: ids, completionIds: [] }] }),
+    ],
+    [
+      "request.questions[0].choices is empty",
+      () => checkChoicesRequest({ questions: [{ promptIds: ids, choices: [] }] }),
+    ],
+    [
+      "request.questions[0].choices[1] is empty",
+      () => checkChoicesRequest({ questions: [{ promptIds: ids, choices: [ids, new Int32Array()] }] }),
+    ],
+    [
+      "request.questions[0].prefix is 0.5",
+      () => checkChoicesRequest({ prefixes: [{ ids }], questions: [{ prefix: 0.5, promptIds: ids, choices: [ids] }] }),
     ],
     ["request.loss.beta is -0.1", () => checkAccumulateRequest(accumulate({}, { beta: -0.1 }))],
     ["request.learningRate is NaN", () => checkUpdateRequest({ learningRate: Number.NaN })],
