@@ -56,6 +56,23 @@ export function rowsOf(batch: RowBatch): EncodedRow[] {
   return batch.flatMap(({ rows }) => rows);
 }
 
+/** A row's prompt as the engine gets it: a shared beginning, and what is its own. */
+export interface OwnTokens {
+  readonly prefix: number | undefined;
+  readonly ids: Int32Array;
+}
+
+/** The beginnings of a call, and the tokens of each of its rows, in order. */
+export function prefixTree(batch: RowBatch): { prefixes: { ids: Int32Array }[]; own: OwnTokens[] } {
+  const prefixes: { ids: Int32Array }[] = [];
+  const own = batch.flatMap(({ rows, sharedTokens }): OwnTokens[] => {
+    if (sharedTokens === 0) return rows.map(({ promptIds }) => ({ prefix: undefined, ids: promptIds }));
+    const prefix = prefixes.push({ ids: (rows[0] as EncodedRow).promptIds.slice(0, sharedTokens) }) - 1;
+    return rows.map(({ promptIds }) => ({ prefix, ids: promptIds.slice(sharedTokens) }));
+  });
+  return { prefixes, own };
+}
+
 /** How many tokens all prompts begin with, leaving each at least one of its own; 0 for a single prompt. */
 function commonTokens(prompts: readonly Int32Array[]): number {
   const [first] = prompts;

@@ -1,5 +1,7 @@
 // Rows to answers: options scored in one forward a question, or texts generated greedily until a stop.
-import { type RowBatch, rowsOf } from "../evaluation/batches.ts";
+
+import type { Policy } from "../engine/policy.ts";
+import { type OwnTokens, prefixTree, type RowBatch, rowsOf } from "../evaluation/batches.ts";
 import type { EncodedRow } from "../evaluation/encode.ts";
 import { judge } from "../evaluation/judge.ts";
 import { lettersOf } from "../evaluation/prompts.ts";
@@ -8,10 +10,9 @@ import type { CallContext, Rollout } from "../native/types.ts";
 import type { AnswerRecord } from "../statistics/answer-record.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { questionKey } from "./batches.ts";
-import type { PolicyCalls } from "./session.ts";
 
 /** The calls of a Policy that answering needs. */
-export type AnsweringPolicy = Pick<PolicyCalls, "info" | "generate" | "logprobs">;
+export type AnsweringPolicy = Pick<Policy, "info" | "generate" | "scoreChoices">;
 
 export interface Answering {
   readonly policy: AnsweringPolicy;
@@ -38,19 +39,16 @@ async function scoreOptions(
 ): Promise<AnswerRecord[]> {
   const rows = rowsOf(batch);
   const start = performance.now();
-  const { logprobs } = await policy.logprobs(
-    { groups: rows.map(({ promptIds, choices }) => ({ promptIds, completionIds: [...choices] })) },
-    context,
-  );
+  const { prefixes, own } = prefixTree(batch);
+  const questions = rows.map(({ choices }, index) => {
+    const { prefix, ids } = own[index] as (typeof own)[number];
+    return { promptIds: ids, choices: [...choices], ...(prefix === undefined ? {} : { prefix }) };
+  });
+  const { scores } = await policy.scoreChoices({ prefixes, questions }, context);
   const ms = (performance.now() - start) / rows.length;
   return rows.map((row, index) => {
-    const scores = logprobs[index] ?? [];
-    const letters = lettersOf(row.row, part);
     const byLetter = Object.fromEntries(
-      letters.map((letter, option) => [
-        letter,
-        (scores[option] as Float32Array).reduce((sum, value) => sum + value, 0),
-      ]),
+      lettersOf(row.row, part).map((letter, option) => [letter, scores[index]?.[option] ?? Number.NaN]),
     );
     return record(row, key, part, { text: null, finish_reason: null, logprobs: byLetter, completion_tokens: 0, ms });
   });
@@ -60,9 +58,9 @@ async function scoreOptions(
 // bits, so rounds grow.
 const firstRound = 128;
 
-interface Writing {
+interface Writing extends OwnTokens {
   readonly row: EncodedRow;
-  readonly ids: number[];
+  readonly written: number[];
   ms: number;
 }
 
@@ -72,16 +70,24 @@ async function* generateAnswers(
   context: CallContext,
 ): AsyncGenerator<AnswerRecord[]> {
   const { policy, tokenizer, part } = answering;
-  let writing: Writing[] = rowsOf(batch).map((row) => ({ row, ids: [], ms: 0 }));
+  const { prefixes, own } = prefixTree(batch);
+  let writing: Writing[] = rowsOf(batch).map((row, index) => ({
+    row,
+    ...(own[index] as OwnTokens),
+    written: [],
+    ms: 0,
+  }));
   let round = part.stop.length === 0 ? part.max_new_tokens : firstRound;
   while (writing.length > 0) {
     const start = performance.now();
-    const before = writing[0]?.ids.length ?? 0;
+    const before = writing[0]?.written.length ?? 0;
     const { groups } = await policy.generate(
       {
-        prompts: writing.map(({ row, ids }) => ({
-          ids: Int32Array.from([...row.promptIds, ...ids]),
+        prefixes,
+        prompts: writing.map(({ row, prefix, ids, written }) => ({
+          ids: Int32Array.from([...ids, ...written]),
           key: questionKey("evaluate", row.row),
+          ...(prefix === undefined ? {} : { prefix }),
         })),
         rollouts: 1,
         maxNewTokens: Math.min(round, part.max_new_tokens - before),
@@ -95,10 +101,10 @@ async function* generateAnswers(
     const going: Writing[] = [];
     for (const [index, one] of writing.entries()) {
       const { completionIds, finishReason } = (groups[index] as Rollout[])[0] as Rollout;
-      one.ids.push(...completionIds);
+      one.written.push(...completionIds);
       one.ms += ms;
-      const text = untilStop(tokenizer.decode(one.ids, { skipSpecial: true }), part.stop);
-      const isFull = one.ids.length >= part.max_new_tokens;
+      const text = untilStop(tokenizer.decode(one.written, { skipSpecial: true }), part.stop);
+      const isFull = one.written.length >= part.max_new_tokens;
       if (!text.isStopped && finishReason === "length" && !isFull) {
         going.push(one);
         continue;
@@ -108,7 +114,7 @@ async function* generateAnswers(
           text: text.text,
           finish_reason: text.isStopped || finishReason === "stop" ? "stop" : "length",
           logprobs: null,
-          completion_tokens: one.ids.length,
+          completion_tokens: one.written.length,
           ms: one.ms,
         }),
       );

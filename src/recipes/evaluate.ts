@@ -31,7 +31,7 @@ export interface EvaluationTarget {
 /** A loaded model on which adapters can be changed. */
 export interface EvaluationModel extends AsyncDisposable {
   readonly tokenizer: Tokenizer;
-  /** The model with this adapter, or without one; the policy of an earlier call is no longer used then. */
+  /** The model with this adapter, or without one, in place of the adapter before. */
   use(adapter: string | null): Promise<AnsweringPolicy>;
 }
 

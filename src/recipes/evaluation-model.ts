@@ -10,16 +10,15 @@ export async function openEvaluationModel(
   context: CallContext = {},
 ): Promise<EvaluationModel> {
   const tokenizer = await loadTokenizer(options.model);
-  let policy: Policy | undefined;
+  const policy = await Policy.load(options, context);
   return {
     tokenizer,
     async use(adapter) {
-      await policy?.close();
-      policy = await Policy.load({ ...options, ...(adapter === null ? {} : { adapter }) }, context);
+      await policy.loadAdapter(adapter);
       return policy;
     },
     async [Symbol.asyncDispose]() {
-      await policy?.close();
+      await policy.close();
     },
   };
 }

@@ -1,10 +1,11 @@
 """Prompts, scores and readings of lm_eval 0.4.13 on real rows, without the rows themselves.
 
-usage: python make_lm_eval.py DATA SMOLLM2_FOLDER [--prompts-only]
+usage: python make_lm_eval.py DATA SMOLLM2_FOLDER [--prompts-only] [--resume]
 
 DATA has the upstream files of mmlu, cmmlu, mmlu_pro, gsm8k, medqa, and fixtures/ with published outputs. Writes
 data/lm-eval.json: for each task the hash of every prompt, for the log-likelihood tasks the scores of SmolLM2-135M under
-lm_eval's own HF backend, and what lm_eval's filters read out of the published outputs.
+lm_eval's own HF backend, and what lm_eval's filters read out of the published outputs. The scores take about an hour on one core and are written
+subject by subject; --resume keeps those that the file has.
 """
 import csv
 import hashlib
@@ -140,23 +141,26 @@ def readings():
 
 
 def main():
+    target = Path(__file__).parent / "data/lm-eval.json"
     out = {"lm_eval": LM_EVAL, "torch": version("torch"), "transformers": version("transformers"), "seed": SEED,
            "model": "SmolLM2-135M-Instruct, Q4_1 weights as float32", "prompts": {}, "scores": {}}
-    for benchmark in ROWS:
-        for shots in {"mmlu_pro": [5], "gsm8k": [5]}.get(benchmark, [0, 5]):
-            out["prompts"][f"{benchmark}/{shots}"] = {s: prompts(benchmark, s, shots) for s in subjects_of(benchmark)}
-    out["readings"] = readings()
-    target = Path(__file__).parent / "data/lm-eval.json"
+    if "--resume" in sys.argv:
+        out = json.loads(target.read_text())
+    else:
+        for benchmark in ROWS:
+            for shots in {"mmlu_pro": [5], "gsm8k": [5]}.get(benchmark, [0, 5]):
+                out["prompts"][f"{benchmark}/{shots}"] = {s: prompts(benchmark, s, shots) for s in subjects_of(benchmark)}
+        out["readings"] = readings()
+    if "--prompts-only" not in sys.argv:
+        lm = HFLM(pretrained=MODEL, device="cpu", dtype="float32", batch_size=4)
+        wanted = [(b, 0, ROWS[b]) for b in ("mmlu", "cmmlu", "medqa")] + [(b, 5, SCORED_5_SHOT) for b in ("mmlu", "cmmlu")]
+        for benchmark, shots, rows in wanted:
+            done = out["scores"].setdefault(f"{benchmark}/{shots}", {})
+            for subject in subjects_of(benchmark):
+                if subject not in done:
+                    done[subject] = scores(lm, benchmark, subject, shots, rows)
+                    target.write_text(json.dumps(out) + "\n")
     target.write_text(json.dumps(out) + "\n")
-    if "--prompts-only" in sys.argv:
-        return
-    lm = HFLM(pretrained=MODEL, device="cpu", dtype="float32", batch_size=4)
-    for benchmark in ("mmlu", "cmmlu", "medqa"):
-        out["scores"][f"{benchmark}/0"] = {s: scores(lm, benchmark, s, 0, ROWS[benchmark]) for s in subjects_of(benchmark)}
-        target.write_text(json.dumps(out) + "\n")
-    for benchmark in ("mmlu", "cmmlu"):
-        out["scores"][f"{benchmark}/5"] = {s: scores(lm, benchmark, s, 5, SCORED_5_SHOT) for s in subjects_of(benchmark)}
-        target.write_text(json.dumps(out) + "\n")
 
 
 if __name__ == "__main__":

@@ -37,20 +37,24 @@ class Oracle implements AnsweringPolicy {
     signal?.throwIfAborted();
   }
 
-  logprobs: AnsweringPolicy["logprobs"] = async ({ groups }, context) => {
+  #prompt(prefixes: readonly { ids: Int32Array }[] = [], prefix: number | undefined, ids: Int32Array): string {
+    return (prefix === undefined ? "" : textOf((prefixes[prefix] as { ids: Int32Array }).ids)) + textOf(ids);
+  }
+
+  scoreChoices: AnsweringPolicy["scoreChoices"] = async ({ prefixes, questions }, context) => {
     this.#count(context?.signal);
-    const logprobs = groups.map(({ promptIds, completionIds }) =>
-      completionIds.map((ids) =>
-        Float32Array.from(ids, (id) => (String.fromCharCode(id) === this.answer(textOf(promptIds)) ? -0.5 : -2)),
+    const scores = questions.map(({ prefix, promptIds, choices }) =>
+      Float64Array.from(choices, ([id = 0]) =>
+        String.fromCharCode(id) === this.answer(this.#prompt(prefixes, prefix, promptIds)) ? -0.5 : -2,
       ),
     );
-    return { logprobs, entropies: logprobs, counters: { tokensComputed: 0, promptTokens: 0 } };
+    return { scores, counters: { tokensComputed: 0, promptTokens: 0 } };
   };
 
-  generate: AnsweringPolicy["generate"] = async ({ prompts, maxNewTokens = 1 }, context) => {
+  generate: AnsweringPolicy["generate"] = async ({ prefixes, prompts, maxNewTokens = 1 }, context) => {
     this.#count(context?.signal);
-    const groups = prompts.map(({ ids }) => {
-      const prompt = textOf(ids);
+    const groups = prompts.map(({ prefix, ids }) => {
+      const prompt = this.#prompt(prefixes, prefix, ids);
       const question = prompt.slice(0, prompt.lastIndexOf("Answer:") + "Answer:".length);
       const whole = ` so the answer is (${this.answer(question)}).\u0000`;
       const left = whole.slice(prompt.length - question.length);
