@@ -78,7 +78,7 @@ function optionOf(chart: Chart) {
     },
     series: chart.series.map((series) => ({
       type: "line" as const,
-      data: thinned(series.points).map(([x, y]) => [x, y === undefined || !Number.isFinite(y) ? null : y]),
+      data: thinned(series.points).map(([x, y]) => [x, y === undefined || !Number.isFinite(y) ? null : unnoised(y)]),
       showSymbol: series.points.length === 1,
       silent: true,
       ...(chart.stacked ? { stack: "all", areaStyle: { color: `var(--series-${series.color})`, opacity: 0.75 } } : {}),
@@ -92,10 +92,15 @@ function optionOf(chart: Chart) {
   };
 }
 
+/** Nine digits: the last bits of a mean of equal values would else be stretched over the whole axis. */
+function unnoised(value: number): number {
+  return Number(value.toPrecision(9));
+}
+
 function tickText(value: number): string {
   const size = Math.abs(value);
   return size !== 0 && (size < 1e-3 || size >= 1e5)
-    ? value.toExponential(0).replace("e+", "e")
+    ? Number(value.toPrecision(3)).toExponential().replace("e+", "e")
     : String(Number(value.toPrecision(6)));
 }
 

@@ -68,8 +68,8 @@ function tableOneSection({ scores, runs }: EvaluationReport): string {
     ...paper.map((row) => tableOneLine(row, present, true)),
   ];
   const notes = assumptionsOf(runs).map((line) => `<p class="note">${escapeHtml(line)}</p>`);
-  const table = `<caption>${caption}</caption>\n<thead><tr><th scope="col">Model</th>${columns}</tr></thead>\n<tbody>\n${rows.join("\n")}\n</tbody>`;
-  return `${notes.join("\n")}<div class="table-one">${scrollable("Table 1", table)}</div>`;
+  const table = `\n<thead><tr><th scope="col">Model</th>${columns}</tr></thead>\n<tbody>\n${rows.join("\n")}\n</tbody>`;
+  return `<p class="note">${caption}</p>\n${notes.join("\n")}<div class="table-one">${scrollable("Table 1", table)}</div>`;
 }
 
 function tableOneLine({ name, cells }: TableOneRow, present: readonly Benchmark[], isPaper: boolean): string {

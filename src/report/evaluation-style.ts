@@ -42,6 +42,8 @@ ul.options li.gold { background: var(--card); box-shadow: inset 3px 0 0 var(--go
 .answer h4 small { color: var(--muted); font-weight: 400; }
 .answer pre { max-height: 24rem; overflow: auto; padding: 0.6rem 0.75rem; border: 1px solid var(--rule); border-radius: 6px; background: var(--card); unicode-bidi: plaintext; }
 @media (max-width: 40rem) {
+  .scroll tbody th[scope="row"], .scroll thead th:first-child { position: sticky; left: 0; z-index: 1; min-width: 7rem; max-width: 9rem; background: var(--paper); box-shadow: 1px 0 0 var(--rule); overflow-wrap: anywhere; }
+  .scroll thead th:first-child { background: var(--card); }
   .question > summary { grid-template-columns: minmax(0, 1fr) auto; }
   .question .excerpt { grid-column: 1 / -1; grid-row: 2; white-space: normal; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; }
 }

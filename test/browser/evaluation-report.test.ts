@@ -84,6 +84,8 @@ describe.skipIf(skipsBrowser)("the report in Chromium", () => {
       await ready(page);
       expect(await textProblems(page)).toEqual([]);
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+      const firstColumn = page.locator("#comparisons tbody th").first();
+      expect((await firstColumn.boundingBox())?.width).toBeGreaterThan(75);
       const boxes = await figureBoxes(page);
       expect(boxes.length).toBeGreaterThan(17 + 10);
       const picture = decodePng(await page.screenshot({ fullPage: true }));

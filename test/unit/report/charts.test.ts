@@ -44,6 +44,34 @@ test("a missing value breaks the line", () => {
   expect(count(drawChart(broken, "c"))).toBe(2);
 });
 
+test("ticks of small numbers differ, and the rounding of equal values is not drawn as a change", () => {
+  const small = {
+    ...chart,
+    series: [
+      {
+        name: "a",
+        color: 1,
+        points: [
+          [1, 0],
+          [2, 2e-5],
+        ] as const,
+      },
+    ],
+  };
+  const ticks = [...drawChart(small, "c").matchAll(/>([\d.]+e-\d+)</g)].map((match) => match[1]);
+  expect(ticks.length).toBeGreaterThan(2);
+  expect(new Set(ticks).size).toBe(ticks.length);
+  const equal = [
+    [1, 0.01],
+    [2, 0.01 + 2e-18],
+    [3, 0.01 - 2e-18],
+  ] as const;
+  const svg = drawChart({ ...chart, series: [{ name: "a", color: 1, points: equal }] }, "c");
+  const heights = /d="M[\d.]+ ([\d.]+)L[\d.]+ ([\d.]+)L[\d.]+ ([\d.]+)"[^>]*series-1/.exec(svg)?.slice(1) ?? [];
+  expect(heights).toHaveLength(3);
+  expect(new Set(heights).size).toBe(1);
+});
+
 test("a single point is visible", () => {
   const single = { ...chart, series: [{ name: "a", color: 2, points: [[1, 1]] as const }] };
   expect(drawChart(single, "c")).toContain("var(--series-2)");
