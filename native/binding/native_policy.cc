@@ -10,18 +10,28 @@ namespace rlvr::binding {
 
 Napi::Function NativePolicy::DefineClass(Napi::Env env) {
   using P = NativePolicy;
-  return ObjectWrap::DefineClass(
-      env, "NativePolicy",
-      {InstanceMethod<&P::Info>("info"), InstanceMethod<&P::Memory>("memory"), InstanceMethod<&P::Reserve>("reserve"),
-       InstanceMethod<&P::StartTrace>("startTrace"), InstanceMethod<&P::StopTrace>("stopTrace"),
-       InstanceMethod<&P::Generate>("generate"), InstanceMethod<&P::Score>("score"),
-       InstanceMethod<&P::ScoreChoices>("scoreChoices"), InstanceMethod<&P::LoadAdapter>("loadAdapter"),
-       InstanceMethod<&P::Accumulate>("accumulate"), InstanceMethod<&P::Update>("update"),
-       InstanceMethod<&P::ZeroGradients>("zeroGradients"), InstanceMethod<&P::SaveAdapter>("saveAdapter"),
-       InstanceMethod<&P::SaveWeights>("saveWeights"), InstanceMethod<&P::SaveState>("saveState"),
-       InstanceMethod<&P::LoadState>("loadState"), InstanceMethod<&P::ParameterNames>("parameterNames"),
-       InstanceMethod<&P::Parameter>("parameter"), InstanceMethod<&P::SetParameter>("setParameter"),
-       InstanceMethod<&P::Gradient>("gradient"), InstanceMethod<&P::Close>("close")});
+  return ObjectWrap::DefineClass(env, "NativePolicy",
+                                 {InstanceMethod<&P::Info>("info"),
+                                  InstanceMethod<&P::Memory>("memory"),
+                                  InstanceMethod<&P::Reserve>("reserve"),
+                                  InstanceMethod<&P::StartTrace>("startTrace"),
+                                  InstanceMethod<&P::StopTrace>("stopTrace"),
+                                  InstanceMethod<&P::Generate>("generate"),
+                                  InstanceMethod<&P::Score>("score"),
+                                  InstanceMethod<&P::ScoreChoices>("scoreChoices"),
+                                  InstanceMethod<&P::LoadAdapter>("loadAdapter"),
+                                  InstanceMethod<&P::Accumulate>("accumulate"),
+                                  InstanceMethod<&P::Update>("update"),
+                                  InstanceMethod<&P::ZeroGradients>("zeroGradients"),
+                                  InstanceMethod<&P::SaveAdapter>("saveAdapter"),
+                                  InstanceMethod<&P::SaveWeights>("saveWeights"),
+                                  InstanceMethod<&P::SaveState>("saveState"),
+                                  InstanceMethod<&P::LoadState>("loadState"),
+                                  InstanceMethod<&P::ParameterNames>("parameterNames"),
+                                  InstanceMethod<&P::Parameter>("parameter"),
+                                  InstanceMethod<&P::SetParameter>("setParameter"),
+                                  InstanceMethod<&P::Gradient>("gradient"),
+                                  InstanceMethod<&P::Close>("close")});
 }
 
 NativePolicy::NativePolicy(const Napi::CallbackInfo& info) : ObjectWrap(info) {
