@@ -40,9 +40,9 @@ WorkspaceLimits LimitsOf(const DecoderSpec& spec, const LoraOptions& lora, const
 
 class EngineImpl : public Engine {
  public:
-  EngineImpl(const LoadOptions& options, const CallContext& context)
+  EngineImpl(const LoadOptions& options, bool plans_only, const CallContext& context)
       : options_(Validated(options)),
-        memory_(options.memory_limit),
+        memory_(options.memory_limit, plans_only),
         pool_(options.threads),
         ops_(std::make_unique<ObservedOps>(CreateBackend(options.device, pool_))),
         arena_(memory_, "rollout KV and activations") {
@@ -59,7 +59,7 @@ class EngineImpl : public Engine {
     limits_ = LimitsOf(checkpoint->spec(), lora, options);
     ReserveWorkspace();
     model_ = std::make_unique<Model>(*checkpoint, *ops_, memory_, trainable, lora);
-    if (has_adapter) {
+    if (has_adapter && !plans_only) {
       ReadAdapterWeights(options.adapter, *model_);
       model_->Refresh(*ops_);
     }
@@ -100,7 +100,7 @@ class EngineImpl : public Engine {
     report.peak_bytes = memory_.peak();
     report.limit_bytes = memory_.limit();
     report.weights_bytes = model_->weight_bytes();
-    report.trainable_bytes = model_->parameters().bytes();
+    report.trainable_bytes = model_->trainable_bytes();
     report.activation_bytes = arena_.reserved();
     report.workspace_bytes = workspace_.bytes();
     report.peak_logits_bytes = ops_->PeakLogitsBytes();
@@ -119,6 +119,23 @@ class EngineImpl : public Engine {
     return std::exchange(trace_, ZoneTrace());
   }
 
+  MemoryPlan Plan(const Workload& workload) const {
+    WorkspaceLimits limits = limits_;
+    return PlanOf(workload, limits);
+  }
+
+  MemoryPlan Reserve(const Workload& workload) override {
+    WorkspaceLimits limits = limits_;
+    const MemoryPlan plan = PlanOf(workload, limits);
+    CheckFits(plan);
+    limits_ = limits;
+    if (plan.workspace > workspace_.bytes()) ReserveWorkspace();
+    arena_.Reset();
+    arena_.Reserve(std::max({plan.rollouts, plan.scoring, plan.training}));
+    is_reserved_ = true;
+    return plan;
+  }
+
   GenerateResult Generate(const GenerateRequest& request, const CallContext& context) override {
     const ZoneScope zone(trace_, "generate");
     Generator generator(request, *model_, *decoder_, *ops_, {options_.max_batch_rows, options_.max_live});
@@ -129,7 +146,7 @@ class EngineImpl : public Engine {
   ScoreResult Score(const ScoreRequest& request, const CallContext& context) override {
     const ZoneScope zone(trace_, "logprobs");
     ScoreStep step(request, *model_, *decoder_, *ops_, options_.max_batch_rows, "logprobs");
-    Prepare(step.ArenaBytes(), step.MaxRows(), step.MaxHeadRows());
+    Prepare(ScoreBytes(*model_, ops_->ActivationType(), step.shape()), step.shape().rows, step.shape().head_rows);
     return step.Run(arena_, context);
   }
 
@@ -144,7 +161,7 @@ class EngineImpl : public Engine {
     score.groups = request.questions;
     score.adapter = request.adapter;
     ScoreStep step(score, *model_, *decoder_, *ops_, options_.max_batch_rows, "scoreChoices");
-    Prepare(step.ArenaBytes(), step.MaxRows(), step.MaxHeadRows());
+    Prepare(ScoreBytes(*model_, ops_->ActivationType(), step.shape()), step.shape().rows, step.shape().head_rows);
     const ScoreResult scored = step.Run(arena_, context);
     ChoicesResult result;
     result.counters = scored.counters;
@@ -178,8 +195,8 @@ class EngineImpl : public Engine {
   AccumulateResult Accumulate(const AccumulateRequest& request, const CallContext& context) override {
     const ZoneScope zone(trace_, "accumulate");
     TrainStep step(request, *model_, *decoder_, *ops_, options_.max_batch_rows);
-    const bool recompute = step.ArenaBytes(false) > ActivationBudget();
-    Prepare(step.ArenaBytes(recompute), step.MaxRows(), step.MaxHeadRows());
+    const bool recompute = MustRecompute(step.shape());
+    Prepare(TrainingBytes(step.shape(), recompute), step.shape().rows, step.shape().head_rows);
     gradients_complete_ = false;  // until Run() returns: an abort leaves half a sum behind
     AccumulateResult result = step.Run(arena_, recompute, context);
     gradients_complete_ = true;
@@ -301,10 +318,85 @@ class EngineImpl : public Engine {
     return *parameter;
   }
 
-  size_t ActivationBudget() const {
+  size_t TrainingBytes(const BatchShape& shape, bool recompute) const {
+    return TrainBytes(*model_, ops_->ActivationType(), shape, recompute);
+  }
+
+  // What activations may take beside `others`.
+  size_t ActivationBudget(size_t others) const {
     if (memory_.limit() == 0) return kDefaultActivationBytes;
-    const size_t others = memory_.current() - arena_.reserved();
     return memory_.limit() > others ? memory_.limit() - others : 0;
+  }
+
+  // Whether a training call keeps only the layers' inputs: when all of it has no room, in what was reserved if that is
+  // enough either way.
+  bool MustRecompute(const BatchShape& shape) const {
+    const size_t whole = TrainingBytes(shape, false);
+    if (whole <= arena_.reserved()) return false;
+    if (is_reserved_ && TrainingBytes(shape, true) <= arena_.reserved()) return true;
+    return whole > ActivationBudget(memory_.current() - arena_.reserved());
+  }
+
+  // The memory of the largest calls; `limits` grows to those of their kernels.
+  MemoryPlan PlanOf(const Workload& w, WorkspaceLimits& limits) const {
+    const DecoderSpec& s = model_->spec();
+    const DType dtype = ops_->ActivationType();
+    if (w.prompt_tokens < 1 || w.completion_tokens < 1 || w.prompt_tokens + w.completion_tokens > s.context) {
+      throw Error(ErrorCode::kBadArgument,
+                  Concat("[memory] prompts of ", w.prompt_tokens, " tokens with completions of ", w.completion_tokens,
+                         "; expected at least 1 each and at most ", s.context, " together, the model's context."));
+    }
+    auto grow = [&](int64_t rows, int64_t head_rows) {
+      limits.max_rows = std::max(limits.max_rows, rows);
+      limits.max_head_rows = std::max(limits.max_head_rows, head_rows);
+    };
+    MemoryPlan plan;
+    for (const Workload::Sampling& call : w.generate) {
+      GenerateRequest request;  // the longest prompts are the most demanding ones
+      Prompt longest;
+      longest.ids.assign(static_cast<size_t>(w.prompt_tokens), 0);
+      request.prompts.assign(static_cast<size_t>(call.prompts), longest);
+      request.rollouts = call.rollouts;
+      request.max_new_tokens = w.completion_tokens;
+      const Generator generator(request, *model_, *decoder_, *ops_, {options_.max_batch_rows, options_.max_live});
+      plan.rollouts = std::max(plan.rollouts, generator.ArenaBytes());
+      grow(generator.MaxRows(), generator.MaxHeadRows());
+    }
+    auto bound = [&](const Workload::Groups& call) {
+      const BatchShape shape =
+          BoundOf({call.groups, call.completions, w.prompt_tokens, w.completion_tokens}, options_.max_batch_rows);
+      grow(shape.rows, shape.head_rows);
+      return shape;
+    };
+    if (w.score.groups > 0) plan.scoring = ScoreBytes(*model_, dtype, bound(w.score));
+    const BatchShape training = w.accumulate.groups > 0 ? bound(w.accumulate) : BatchShape();
+    plan.workspace = std::max(ops_->WorkspaceBytes(limits), workspace_.bytes());
+    plan.trainable = model_->trainable_bytes();
+    plan.weights = memory_.current() - plan.trainable - workspace_.bytes() - arena_.reserved();
+    const size_t fixed = plan.weights + plan.trainable + plan.workspace;
+    if (w.accumulate.groups > 0) {
+      plan.recompute = TrainingBytes(training, false) > ActivationBudget(fixed);
+      plan.training = TrainingBytes(training, plan.recompute);
+    }
+    plan.total = fixed + std::max({plan.rollouts, plan.scoring, plan.training, arena_.reserved()});
+    return plan;
+  }
+
+  void CheckFits(const MemoryPlan& plan) const {
+    if (memory_.limit() == 0 || plan.total <= memory_.limit()) return;
+    auto mib = [](size_t bytes) { return Concat((bytes + (1 << 20) - 1) >> 20, " MiB"); };
+    const size_t fixed = plan.weights + plan.trainable + plan.workspace;
+    std::string advice = "shorter completions (max_new_tokens), shorter prompts, or fewer rollouts at a time (maxLive)";
+    if (plan.training > plan.rollouts) {
+      advice = "shorter completions (max_new_tokens), shorter prompts, or fewer rows of a forward (maxBatchRows)";
+    }
+    if (fixed >= memory_.limit()) advice = "a smaller model, one of fewer bits, or a lower rank of the adapter";
+    throw Error(ErrorCode::kOutOfMemory,
+                Concat("[memory] the longest case needs ", mib(plan.total), ", but the limit is ", mib(memory_.limit()),
+                       ": weights ", mib(plan.weights), ", trained parameters and optimizer ", mib(plan.trainable),
+                       ", kernels ", mib(plan.workspace), ", and the largest of rollouts ", mib(plan.rollouts),
+                       ", scoring ", mib(plan.scoring), " and training ", mib(plan.training),
+                       ". Raise memory.limit, or choose ", advice, "."));
   }
 
   void ReserveWorkspace() {
@@ -319,6 +411,7 @@ class EngineImpl : public Engine {
       limits_.max_rows = std::max(limits_.max_rows, rows);
       limits_.max_head_rows = std::max(limits_.max_head_rows, head_rows);
       ReserveWorkspace();
+      if (is_reserved_) ++arena_growths_;
     }
     arena_.Reset();
     if (arena_bytes > arena_.reserved()) {
@@ -340,13 +433,19 @@ class EngineImpl : public Engine {
   std::unique_ptr<Decoder> decoder_;
   int64_t step_ = 0;
   bool gradients_complete_ = true;
+  bool is_reserved_ = false;
   size_t arena_growths_ = 0;
 };
 
 }  // namespace
 
 std::unique_ptr<Engine> Engine::Load(const LoadOptions& options, const CallContext& context) {
-  return std::make_unique<EngineImpl>(options, context);
+  return std::make_unique<EngineImpl>(options, false, context);
+}
+
+PlanResult Engine::Plan(const LoadOptions& options, const Workload& workload) {
+  EngineImpl engine(options, true, {});
+  return {engine.Plan(workload), engine.info()};
 }
 
 }  // namespace rlvr

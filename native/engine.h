@@ -48,18 +48,53 @@ struct MemoryReport {
   size_t current_bytes = 0, peak_bytes = 0, limit_bytes = 0;
   size_t weights_bytes = 0, trainable_bytes = 0, activation_bytes = 0, workspace_bytes = 0;
   size_t peak_logits_bytes = 0;
-  size_t arena_growths = 0;  // times an arena grew since load
+  size_t arena_growths = 0;  // times a call grew the arena or the workspace
+};
+
+// The largest calls of a run, for which memory is set aside before it begins.
+struct Workload {
+  struct Sampling {
+    int64_t prompts = 0;
+    int64_t rollouts = 1;
+  };
+  struct Groups {
+    int64_t groups = 0;
+    int64_t completions = 0;
+  };
+  int64_t prompt_tokens = 0;       // of the longest prompt, prefixes included
+  int64_t completion_tokens = 0;   // sampled behind it at most
+  std::vector<Sampling> generate;  // one for each kind of call
+  Groups score, accumulate;        // of one call; no groups: no such call
+};
+
+struct MemoryPlan {
+  size_t weights = 0;                              // norms and biases included
+  size_t trainable = 0;                            // values, gradients, AdamW moments, transposes
+  size_t rollouts = 0, scoring = 0, training = 0;  // never alive together: the largest counts
+  size_t workspace = 0;
+  size_t total = 0;
+  bool recompute = false;  // layers are computed again in the backward, because keeping them is too large
+};
+
+struct PlanResult {
+  MemoryPlan memory;
+  ModelInfo info;
 };
 
 class Engine {
  public:
   static std::unique_ptr<Engine> Load(const LoadOptions& options, const CallContext& context);
+  // What Load() and Reserve() would take, by the same code; no weight is read, and the limit is not applied.
+  static PlanResult Plan(const LoadOptions& options, const Workload& workload);
   virtual ~Engine() = default;
   virtual ModelInfo info() const = 0;
   virtual MemoryReport memory() const = 0;
   // Records the zones of the calls that follow, at most max_zones of them, until StopTrace(), which gives them.
   virtual void StartTrace(size_t max_zones) = 0;
   virtual ZoneTrace StopTrace() = 0;
+  // Takes the memory of the largest calls at once: nothing grows until a call is larger. RLVR_OUT_OF_MEMORY that says
+  // what to lower when the limit is too small; nothing is taken then.
+  virtual MemoryPlan Reserve(const Workload& workload) = 0;
   virtual GenerateResult Generate(const GenerateRequest& request, const CallContext& context) = 0;
   virtual ScoreResult Score(const ScoreRequest& request, const CallContext& context) = 0;
   // Log-likelihoods of answer options; each question is computed in one forward with others.

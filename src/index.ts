@@ -1,9 +1,14 @@
 // What `import … from "rlvr-node"` gives.
 export { loadConfig } from "./config/load.ts";
+export { defineSelectConfig, loadSelectConfig } from "./config/load-select.ts";
 export { defineConfig, resolveConfig } from "./config/resolve.ts";
 export type { Config, ConfigInput } from "./config/schema.ts";
+export type { SelectConfig, SelectConfigInput } from "./config/select-schema.ts";
+export type { Benchmark, BenchmarkRow, BenchmarkRows } from "./data/benchmark-row.ts";
+export type { DataFolder } from "./data/data-folder.ts";
 export type { Question } from "./data/question.ts";
 export { readQuestionFile, readQuestions, writeQuestions } from "./data/questions.ts";
+export { readBenchmark } from "./data/read-benchmark.ts";
 export { Policy } from "./engine/policy.ts";
 export { Tracer } from "./engine/tracer.ts";
 export { type ErrorCode, RlvrError } from "./errors.ts";
@@ -17,8 +22,11 @@ export type { TrainEvent } from "./recipes/events.ts";
 export { filterQuestions } from "./recipes/filter.ts";
 export { type TrainOptions, type TrainResult, trainGrpo } from "./recipes/grpo.ts";
 export { writeRunReport } from "./recipes/report.ts";
+export { type SelectOptions, type SelectResult, selectQuestions } from "./recipes/select.ts";
 export { openSession, type Session } from "./recipes/session.ts";
 export * as rewards from "./rewards/index.ts";
 export type { Reward, RewardContext, WeightedReward } from "./rewards/reward.ts";
+export { Journal, readJournal } from "./run/journal.ts";
+export { localFolder } from "./run/local-folder.ts";
 export type { CompletionRecord, StepMetrics } from "./run/records.ts";
 export { loadTokenizer } from "./text/load-tokenizer.ts";

@@ -40,6 +40,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   data->policy_class = Napi::Persistent(policy_class);
   exports.Set("NativePolicy", policy_class);
   exports.Set("load", Napi::Function::New<NativePolicy::Load>(env, "load"));
+  exports.Set("plan", Napi::Function::New<NativePolicy::Plan>(env, "plan"));
   exports.Set("cancel", Napi::Function::New<Cancel>(env, "cancel"));
   exports.Set("setErrorClass", Napi::Function::New<SetErrorClass>(env, "setErrorClass"));
   exports.Set("backends", Napi::Function::New<Backends>(env, "backends"));

@@ -61,6 +61,13 @@ size_t Bytes(const Napi::Value& value, const std::string& name) {
   return static_cast<size_t>(bytes);
 }
 
+// A count of things that are planned for: bounded, so that sizes computed from several do not overflow.
+int64_t Count(const Napi::Value& value, const std::string& name) {
+  const int64_t count = ReadInteger(value, name);
+  if (count >= 0 && count <= (int64_t{1} << 24)) return count;
+  throw Napi::RangeError::New(value.Env(), Concat("[addon] ", name, " is ", count, "; expected 0 to 2^24."));
+}
+
 // The elements of an Int32Array or Float32Array.
 template <typename T>
 std::vector<T> Elements(const Napi::Value& value, const std::string& name, napi_typedarray_type type,
@@ -270,6 +277,29 @@ LoadOptions ReadLoadOptions(const Napi::Value& value) {
   Optional(object, name, "maxLive", ReadInteger, options.max_live);
   Optional(object, name, "headChunkBytes", Bytes, options.head_chunk_bytes);
   return options;
+}
+
+Workload ReadWorkload(const Napi::Value& value) {
+  const std::string name = "workload";
+  const Napi::Object object = Object(value, name);
+  const auto sampling = [](const Napi::Value& v, const std::string& n) {
+    const Napi::Object call = Object(v, n);
+    return Workload::Sampling{Count(call.Get("prompts"), Concat(n, ".prompts")),
+                              Count(call.Get("rollouts"), Concat(n, ".rollouts"))};
+  };
+  const auto groups = [](const Napi::Value& v, const std::string& n) {
+    const Napi::Object call = Object(v, n);
+    return Workload::Groups{Count(call.Get("groups"), Concat(n, ".groups")),
+                            Count(call.Get("completions"), Concat(n, ".completions"))};
+  };
+  const auto list = [&](const Napi::Value& v, const std::string& n) { return List(v, n, sampling); };
+  Workload workload;
+  workload.prompt_tokens = Count(object.Get("promptTokens"), "workload.promptTokens");
+  workload.completion_tokens = Count(object.Get("completionTokens"), "workload.completionTokens");
+  Optional(object, name, "generate", list, workload.generate);
+  Optional(object, name, "logprobs", groups, workload.score);
+  Optional(object, name, "accumulate", groups, workload.accumulate);
+  return workload;
 }
 
 GenerateRequest ReadGenerateRequest(const Napi::Value& value) {

@@ -11,6 +11,7 @@
 namespace rlvr::binding {
 
 LoadOptions ReadLoadOptions(const Napi::Value& value);
+Workload ReadWorkload(const Napi::Value& value);
 GenerateRequest ReadGenerateRequest(const Napi::Value& value);
 ScoreRequest ReadScoreRequest(const Napi::Value& value);
 ChoicesRequest ReadChoicesRequest(const Napi::Value& value);

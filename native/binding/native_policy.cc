@@ -10,18 +10,28 @@ namespace rlvr::binding {
 
 Napi::Function NativePolicy::DefineClass(Napi::Env env) {
   using P = NativePolicy;
-  return ObjectWrap::DefineClass(
-      env, "NativePolicy",
-      {InstanceMethod<&P::Info>("info"), InstanceMethod<&P::Memory>("memory"),
-       InstanceMethod<&P::StartTrace>("startTrace"), InstanceMethod<&P::StopTrace>("stopTrace"), InstanceMethod<&P::Generate>("generate"),
-       InstanceMethod<&P::Score>("score"), InstanceMethod<&P::ScoreChoices>("scoreChoices"),
-       InstanceMethod<&P::LoadAdapter>("loadAdapter"), InstanceMethod<&P::Accumulate>("accumulate"),
-       InstanceMethod<&P::Update>("update"), InstanceMethod<&P::ZeroGradients>("zeroGradients"),
-       InstanceMethod<&P::SaveAdapter>("saveAdapter"), InstanceMethod<&P::SaveWeights>("saveWeights"),
-       InstanceMethod<&P::SaveState>("saveState"), InstanceMethod<&P::LoadState>("loadState"),
-       InstanceMethod<&P::ParameterNames>("parameterNames"), InstanceMethod<&P::Parameter>("parameter"),
-       InstanceMethod<&P::SetParameter>("setParameter"), InstanceMethod<&P::Gradient>("gradient"),
-       InstanceMethod<&P::Close>("close")});
+  return ObjectWrap::DefineClass(env, "NativePolicy",
+                                 {InstanceMethod<&P::Info>("info"),
+                                  InstanceMethod<&P::Memory>("memory"),
+                                  InstanceMethod<&P::Reserve>("reserve"),
+                                  InstanceMethod<&P::StartTrace>("startTrace"),
+                                  InstanceMethod<&P::StopTrace>("stopTrace"),
+                                  InstanceMethod<&P::Generate>("generate"),
+                                  InstanceMethod<&P::Score>("score"),
+                                  InstanceMethod<&P::ScoreChoices>("scoreChoices"),
+                                  InstanceMethod<&P::LoadAdapter>("loadAdapter"),
+                                  InstanceMethod<&P::Accumulate>("accumulate"),
+                                  InstanceMethod<&P::Update>("update"),
+                                  InstanceMethod<&P::ZeroGradients>("zeroGradients"),
+                                  InstanceMethod<&P::SaveAdapter>("saveAdapter"),
+                                  InstanceMethod<&P::SaveWeights>("saveWeights"),
+                                  InstanceMethod<&P::SaveState>("saveState"),
+                                  InstanceMethod<&P::LoadState>("loadState"),
+                                  InstanceMethod<&P::ParameterNames>("parameterNames"),
+                                  InstanceMethod<&P::Parameter>("parameter"),
+                                  InstanceMethod<&P::SetParameter>("setParameter"),
+                                  InstanceMethod<&P::Gradient>("gradient"),
+                                  InstanceMethod<&P::Close>("close")});
 }
 
 NativePolicy::NativePolicy(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -45,6 +55,17 @@ Napi::Value NativePolicy::Load(const Napi::CallbackInfo& info) {
             e, new std::shared_ptr<EngineHandle>(std::move(handle)),
             [](Napi::Env, std::shared_ptr<EngineHandle>* pointer) { delete pointer; })});
       });
+}
+
+Napi::Value NativePolicy::Plan(const Napi::CallbackInfo& info) {
+  JobSpec spec;
+  spec.id = ReadJobId(info[2]);
+  return RunAsync(
+      info.Env(), std::move(spec),
+      [options = ReadLoadOptions(info[0]), workload = ReadWorkload(info[1])](const CallContext&) {
+        return Engine::Plan(options, workload);
+      },
+      [](Napi::Env env, PlanResult& result) -> Napi::Value { return ToJs(env, result); });
 }
 
 Engine& NativePolicy::IdleEngine(const char* what) const {
@@ -110,6 +131,12 @@ Napi::Value NativePolicy::StopTrace(const Napi::CallbackInfo& info) {
   return Guard(info.Env(), [&] { return ToJs(info.Env(), IdleEngine("stopTrace").StopTrace()); });
 }
 
+Napi::Value NativePolicy::Reserve(const Napi::CallbackInfo& info) {
+  return Run(info, 1, "reserve", [workload = ReadWorkload(info[0])](Engine& engine, const CallContext&) {
+    return engine.Reserve(workload);
+  });
+}
+
 Napi::Value NativePolicy::Generate(const Napi::CallbackInfo& info) {
   return Run(info, 1, "generate", [request = ReadGenerateRequest(info[0])](Engine& engine, const CallContext& context) {
     return engine.Generate(request, context);
@@ -130,11 +157,10 @@ Napi::Value NativePolicy::ScoreChoices(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value NativePolicy::LoadAdapter(const Napi::CallbackInfo& info) {
-  return Run(info, 1, "loadAdapter",
-             [folder = ReadPathOrNull(info[0], "folder")](Engine& engine, const CallContext&) {
-               engine.LoadAdapter(folder);
-               return engine.info();
-             });
+  return Run(info, 1, "loadAdapter", [folder = ReadPathOrNull(info[0], "folder")](Engine& engine, const CallContext&) {
+    engine.LoadAdapter(folder);
+    return engine.info();
+  });
 }
 
 Napi::Value NativePolicy::Accumulate(const Napi::CallbackInfo& info) {

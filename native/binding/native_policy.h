@@ -23,6 +23,8 @@ class NativePolicy : public Napi::ObjectWrap<NativePolicy> {
   static Napi::Function DefineClass(Napi::Env env);
   // load(options, jobId, onProgress?): Promise<NativePolicy>
   static Napi::Value Load(const Napi::CallbackInfo& info);
+  // plan(options, workload, jobId): Promise<{memory, info}>
+  static Napi::Value Plan(const Napi::CallbackInfo& info);
   // Only Load makes these: the argument is an External<std::shared_ptr<EngineHandle>>.
   explicit NativePolicy(const Napi::CallbackInfo& info);
 
@@ -31,6 +33,7 @@ class NativePolicy : public Napi::ObjectWrap<NativePolicy> {
   Napi::Value Memory(const Napi::CallbackInfo& info);
   void StartTrace(const Napi::CallbackInfo& info);
   Napi::Value StopTrace(const Napi::CallbackInfo& info);
+  Napi::Value Reserve(const Napi::CallbackInfo& info);
   Napi::Value Generate(const Napi::CallbackInfo& info);
   Napi::Value Score(const Napi::CallbackInfo& info);
   Napi::Value ScoreChoices(const Napi::CallbackInfo& info);

@@ -131,6 +131,27 @@ Napi::Value ToJs(Napi::Env env, const ZoneTrace& trace) {
   return object;
 }
 
+Napi::Value ToJs(Napi::Env env, const MemoryPlan& plan) {
+  const Napi::Object object = Napi::Object::New(env);
+  const auto set = [&](const char* key, size_t value) { object.Set(key, Number(env, static_cast<double>(value))); };
+  set("weightsBytes", plan.weights);
+  set("trainableBytes", plan.trainable);
+  set("rolloutBytes", plan.rollouts);
+  set("scoringBytes", plan.scoring);
+  set("trainingBytes", plan.training);
+  set("workspaceBytes", plan.workspace);
+  set("totalBytes", plan.total);
+  object.Set("recompute", Napi::Boolean::New(env, plan.recompute));
+  return object;
+}
+
+Napi::Value ToJs(Napi::Env env, const PlanResult& result) {
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("memory", ToJs(env, result.memory));
+  object.Set("info", ToJs(env, result.info));
+  return object;
+}
+
 Napi::Value ToJs(Napi::Env env, const GenerateResult& result) {
   const Napi::Object object = Napi::Object::New(env);
   object.Set("groups", List(env, result.groups, [](Napi::Env e, const std::vector<Rollout>& group) {

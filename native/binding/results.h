@@ -14,6 +14,8 @@ namespace rlvr::binding {
 Napi::Value ToJs(Napi::Env env, const ModelInfo& info);
 Napi::Value ToJs(Napi::Env env, const MemoryReport& memory);
 Napi::Value ToJs(Napi::Env env, const ZoneTrace& trace);
+Napi::Value ToJs(Napi::Env env, const MemoryPlan& plan);
+Napi::Value ToJs(Napi::Env env, const PlanResult& result);
 Napi::Value ToJs(Napi::Env env, const GenerateResult& result);
 Napi::Value ToJs(Napi::Env env, const ScoreResult& result);
 Napi::Value ToJs(Napi::Env env, const ChoicesResult& result);

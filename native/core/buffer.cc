@@ -14,7 +14,7 @@ double MiB(size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 void MemoryCounter::Add(size_t bytes, const std::string& purpose) {
   const size_t now = current_ += bytes;
-  if (limit_ != 0 && now > limit_) {
+  if (limit_ != 0 && now > limit_ && !plans_only_) {
     current_ -= bytes;
     throw Error(ErrorCode::kOutOfMemory,
                 Concat("[memory] ", purpose, " needs ", MiB(bytes), " MiB, but ", MiB(now - bytes), " of the limit of ",
@@ -28,12 +28,13 @@ Buffer::Buffer(MemoryCounter& counter, size_t bytes, const std::string& purpose)
   if (bytes == 0) return;
   counter.Add(bytes, purpose);
   // Anonymous pages are zero, page-aligned, and go back to the system when freed.
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const int kind = MAP_PRIVATE | MAP_ANONYMOUS | (counter.plans_only() ? MAP_NORESERVE : 0);
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kind, -1, 0);
   if (memory == MAP_FAILED) {
     counter.Remove(bytes);
     throw Error(ErrorCode::kOutOfMemory, Concat("[memory] the system refused ", MiB(bytes), " MiB for ", purpose, "."));
   }
-  madvise(memory, bytes, MADV_HUGEPAGE);  // fewer TLB misses; a refusal is harmless
+  if (!counter.plans_only()) madvise(memory, bytes, MADV_HUGEPAGE);  // fewer TLB misses; a refusal is harmless
   counter_ = &counter;
   data_ = static_cast<std::byte*>(memory);
   bytes_ = bytes;

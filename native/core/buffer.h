@@ -12,18 +12,22 @@ namespace rlvr {
 // Bytes in use, their peak, and a hard limit (0: none). Shared by all buffers of an engine.
 class MemoryCounter {
  public:
-  explicit MemoryCounter(size_t limit = 0) : limit_(limit) {}
+  // plans_only: everything is counted as if it were used, nothing is refused, and no buffer becomes resident. What an
+  // engine takes is thus found by building one.
+  explicit MemoryCounter(size_t limit = 0, bool plans_only = false) : limit_(limit), plans_only_(plans_only) {}
   // Throws RLVR_OUT_OF_MEMORY with the purpose and the numbers when the limit would be passed.
   void Add(size_t bytes, const std::string& purpose);
   void Remove(size_t bytes) { current_ -= bytes; }
   size_t current() const { return current_; }
   size_t peak() const { return peak_; }
   size_t limit() const { return limit_; }
+  bool plans_only() const { return plans_only_; }
 
  private:
   std::atomic<size_t> current_{0};
   std::atomic<size_t> peak_{0};
   size_t limit_;
+  bool plans_only_;
 };
 
 // 64-byte aligned, zero-filled memory.

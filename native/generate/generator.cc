@@ -12,7 +12,11 @@ int64_t Count(const auto& container) { return static_cast<int64_t>(container.siz
 
 Generator::Generator(const GenerateRequest& request, const Model& model, Decoder& decoder, Ops& ops,
                      const GeneratorLimits& limits)
-    : request_(request), model_(model), decoder_(decoder), ops_(ops), limits_(limits),
+    : request_(request),
+      model_(model),
+      decoder_(decoder),
+      ops_(ops),
+      limits_(limits),
       prefixes_(request.prefixes, model.spec(), "generate") {
   const DecoderSpec& s = model.spec();
   auto bad = [](const std::string& text) { throw Error(ErrorCode::kBadArgument, "[generate] " + text); };
@@ -297,8 +301,7 @@ void Generator::Sample(const Tensor& residual, const std::vector<int32_t>& rows,
     const auto [prompt, rollout] = who[static_cast<size_t>(i)];
     index.I32()[i] = rows[static_cast<size_t>(i)];
     const auto token = static_cast<uint32_t>(At(prompt, rollout).ids.size());
-    uniform.F64()[i] = UniformFor(request_.seed, PromptAt(prompt).key,
-                                  static_cast<uint32_t>(rollout), token);
+    uniform.F64()[i] = UniformFor(request_.seed, PromptAt(prompt).key, static_cast<uint32_t>(rollout), token);
   }
   const Tensor hidden = decoder_.HeadInput(residual, index, *arena_);
   ops_.HeadSample(hidden, model_.head(), request_.sampling, uniform, tokens, out);

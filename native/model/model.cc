@@ -41,6 +41,7 @@ Model::Model(const Checkpoint& checkpoint, Ops& ops, MemoryCounter& memory, Trai
   LoadWeights(checkpoint, ops);
   if (trainable == Trainable::kLora) ReplaceLora(lora, [](const ParameterStore&) {});
   if (trainable == Trainable::kFull) DeclareFull();
+  if (memory.plans_only()) return;  // values would make the memory resident
   if (trainable == Trainable::kLora) InitLora();
   if (trainable == Trainable::kFull) LoadMasters(checkpoint);
   Refresh(ops);
@@ -59,7 +60,7 @@ PackedWeight Model::PackMatrix(const Checkpoint& checkpoint, const std::string& 
   buffers_.emplace_back(memory_, weight.bytes, "weights");
   weight.data = buffers_.back().data();
   if (trainable_ != Trainable::kFull) {
-    ops.Pack(source, weight);
+    if (!memory_.plans_only()) ops.Pack(source, weight);
     checkpoint.Forget(source);
   }
   parameter_count_ += out * in;

@@ -30,7 +30,8 @@ struct DecoderLayer {
 
 class Model {
  public:
-  // Reads and packs every weight, then makes the trainable parameters. `lora` is used with Trainable::kLora.
+  // Reads and packs every weight, then makes the trainable parameters. `lora` is used with Trainable::kLora. With
+  // memory that only plans, weights are not read: the model has shapes and sizes and cannot be run.
   Model(const Checkpoint& checkpoint, Ops& ops, MemoryCounter& memory, Trainable trainable, const LoraOptions& lora);
 
   const DecoderSpec& spec() const { return spec_; }
@@ -45,6 +46,8 @@ class Model {
   const ParameterStore& parameters() const { return parameters_; }
   int64_t parameter_count() const { return parameter_count_; }
   size_t weight_bytes() const { return weight_bytes_; }
+  // Trained values, their gradients and moments, and the adapter's transposes.
+  size_t trainable_bytes() const { return parameters_.bytes() + transposes_.bytes(); }
   const std::vector<std::string>& lora_targets() const { return lora_targets_; }
 
   // Removes the adapter, if any: the base alone, nothing trainable.

@@ -7,32 +7,6 @@ namespace rlvr {
 
 namespace {
 
-constexpr int kHeadVectors = 12;  // [1, R] arrays that a head call needs at most
-
-int64_t MostRows(const std::vector<GroupBatch>& batches) {
-  int64_t most = 0;
-  for (const GroupBatch& b : batches) most = std::max(most, b.spans.rows());
-  return most;
-}
-
-int64_t MostHeadRows(const std::vector<GroupBatch>& batches) {
-  size_t most = 0;
-  for (const GroupBatch& b : batches) most = std::max(most, b.targets.size());
-  return static_cast<int64_t>(most);
-}
-
-int64_t MostPages(const std::vector<GroupBatch>& batches) {
-  int64_t most = 0;
-  for (const GroupBatch& b : batches) most = std::max(most, b.pages);
-  return most;
-}
-
-// matrices: [R, D] tensors of the head call.
-size_t HeadBytes(const Model& model, DType dtype, int64_t rows, int matrices) {
-  return static_cast<size_t>(matrices) * Arena::MatrixBytes(dtype, rows, model.spec().dim) +
-         kHeadVectors * Arena::MatrixBytes(DType::kF64, 1, rows);
-}
-
 Tensor I32Row(Arena& arena, const std::vector<int32_t>& values) {
   Tensor t = arena.Matrix(DType::kI32, 1, static_cast<int64_t>(values.size()));
   std::copy(values.begin(), values.end(), t.I32());
@@ -85,16 +59,8 @@ ScoreStep::ScoreStep(const ScoreRequest& request, const Model& model, Decoder& d
       model_(model),
       decoder_(decoder),
       ops_(ops),
-      batches_(PackGroups(request.groups, request.prefixes, nullptr, max_rows, model.spec(), call)) {}
-
-int64_t ScoreStep::MaxRows() const { return MostRows(batches_); }
-int64_t ScoreStep::MaxHeadRows() const { return MostHeadRows(batches_); }
-
-size_t ScoreStep::ArenaBytes() const {
-  const DType dtype = ops_.ActivationType();
-  return KvPool::Bytes(model_.spec(), dtype, MostPages(batches_), model_.spec().layers) +
-         Decoder::InferBytes(model_, dtype, MaxRows()) + HeadBytes(model_, dtype, MaxHeadRows(), 1);
-}
+      batches_(PackGroups(request.groups, request.prefixes, nullptr, max_rows, model.spec(), call)),
+      shape_(ShapeOf(batches_)) {}
 
 ScoreResult ScoreStep::Run(Arena& arena, const CallContext& context) {
   const DType dtype = ops_.ActivationType();
@@ -102,7 +68,7 @@ ScoreResult ScoreStep::Run(Arena& arena, const CallContext& context) {
   result.logprobs = Shaped(request_.groups);
   result.entropies = Shaped(request_.groups);
   int64_t done = 0;
-  KvPool pool(model_.spec(), dtype, MostPages(batches_), model_.spec().layers, arena, ops_);
+  KvPool pool(model_.spec(), dtype, shape_.pages, model_.spec().layers, arena, ops_);
   for (const GroupBatch& b : batches_) {
     const size_t mark = arena.Mark();
     for (const PageCopy& copy : b.copies) pool.Copy(copy, ops_);
@@ -160,16 +126,7 @@ TrainStep::TrainStep(const AccumulateRequest& request, const Model& model, Decod
     throw Error(ErrorCode::kBadArgument, "[accumulate] promptWeights is for the supervised loss only.");
   }
   batches_ = PackGroups(request.groups, {}, &request.prompt_weights, max_rows, model.spec(), "accumulate");
-}
-
-int64_t TrainStep::MaxRows() const { return MostRows(batches_); }
-int64_t TrainStep::MaxHeadRows() const { return MostHeadRows(batches_); }
-
-size_t TrainStep::ArenaBytes(bool recompute) const {
-  const DType dtype = ops_.ActivationType();
-  const int64_t layers = recompute ? 1 : model_.spec().layers;
-  return KvPool::Bytes(model_.spec(), dtype, MostPages(batches_), layers) +
-         Decoder::TraceBytes(model_, dtype, MaxRows(), recompute) + HeadBytes(model_, dtype, MaxHeadRows(), 4);
+  shape_ = ShapeOf(batches_);
 }
 
 TrainStep::HeadArrays TrainStep::FillTargets(const GroupBatch& b, Arena& arena) const {

@@ -3,7 +3,7 @@
 
 #include "core/call_context.h"
 #include "model/decoder.h"
-#include "train/group_batch.h"
+#include "train/batch_shape.h"
 
 namespace rlvr {
 
@@ -13,9 +13,7 @@ class ScoreStep {
   // `call` is named in errors.
   ScoreStep(const ScoreRequest& request, const Model& model, Decoder& decoder, Ops& ops, int64_t max_rows,
             const char* call);
-  size_t ArenaBytes() const;
-  int64_t MaxRows() const;
-  int64_t MaxHeadRows() const;
+  const BatchShape& shape() const { return shape_; }
   ScoreResult Run(Arena& arena, const CallContext& context);
 
  private:
@@ -24,16 +22,15 @@ class ScoreStep {
   Decoder& decoder_;
   Ops& ops_;
   std::vector<GroupBatch> batches_;
+  BatchShape shape_;
 };
 
 // Loss and gradients; the gradients add up in the model's parameters until the next update.
 class TrainStep {
  public:
   TrainStep(const AccumulateRequest& request, const Model& model, Decoder& decoder, Ops& ops, int64_t max_rows);
+  const BatchShape& shape() const { return shape_; }
   // Keeping every activation or recomputing layers in the backward: the same numbers, memory against time.
-  size_t ArenaBytes(bool recompute) const;
-  int64_t MaxRows() const;
-  int64_t MaxHeadRows() const;
   AccumulateResult Run(Arena& arena, bool recompute, const CallContext& context);
 
  private:
@@ -48,6 +45,7 @@ class TrainStep {
   Decoder& decoder_;
   Ops& ops_;
   std::vector<GroupBatch> batches_;
+  BatchShape shape_;
 };
 
 }  // namespace rlvr

@@ -5,6 +5,8 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { type Benchmark, benchmarks } from "../data/benchmark-row.ts";
 import { exitStatus, exitStatusOf, RlvrError } from "../errors.ts";
 import { colored, makeConsole } from "./console.ts";
+import type { EvaluateArguments } from "./evaluate.ts";
+import type { RescoreArguments } from "./rescore.ts";
 
 const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
 
@@ -176,6 +178,46 @@ function makeProgram(finish: (status: number) => void): Command {
     });
 
   program
+    .command("evaluate")
+    .description("ask benchmarks of a model and of adapters on it; an interrupted evaluation goes on where it was")
+    .requiredOption("--model <model>", 'a model folder, a .gguf file, a hub id, or "embedded"')
+    .option("--adapter <folder>", 'a PEFT folder, or name=folder; repeat it; "base": none', collect, [])
+    .option("--benchmarks <names>", "of mmlu, cmmlu, mmlu-pro, gsm8k, medqa", commas, ["mmlu"])
+    .option("--protocol <name>", "official, lm-eval, paper, zero-shot-chat, or a .yaml file", "paper")
+    .option("--shots <n>", "examples before each question, in place of the protocol's", wholeNumber)
+    .option("--max-new-tokens <n>", "the longest answer, in place of the protocol's", positiveInteger)
+    .option("--data <folder>", "where the benchmarks' files are (default: the hub)")
+    .option("--subjects <names>", "only these subjects", commas, [])
+    .option("--limit <n>", "at most so many questions of each benchmark, spread over its subjects", positiveInteger)
+    .option("--on-bad-row <what>", "fail, or skip bad rows and count them", badRow, "fail")
+    .option("--threads <n>", "0: the cores that this process may use", wholeNumber, 0)
+    .option("--out <folder>", "where answers go; several adapters have folders below it")
+    .option("--json", "print the result as one JSON object", false)
+    .addHelpText(
+      "after",
+      "\nExample:\n  rlvr evaluate --model model.gguf --adapter base --adapter runs/my/adapter " +
+        "--benchmarks mmlu,medqa --protocol lm-eval --limit 200",
+    )
+    .action(async ({ adapter, json, ...options }: EvaluateOptions) => {
+      const { evaluate } = await import("./evaluate.ts");
+      finish(await evaluate({ ...evaluateDefaults, ...options, adapters: adapter, version }, makeConsole(json)));
+    });
+
+  program
+    .command("rescore")
+    .description("read the answers of an evaluation again under another protocol, without the model")
+    .argument("<run>", "the folder of an evaluation")
+    .requiredOption("--protocol <name>", "a protocol that asks in the same way")
+    .option("--shots <n>", "as the evaluation was asked", wholeNumber)
+    .option("--max-new-tokens <n>", "as the evaluation was asked", positiveInteger)
+    .option("--out <folder>", "where the answers go (default: RUN-PROTOCOL)")
+    .option("--json", "print the result as one JSON object", false)
+    .action(async (run: string, { json, ...options }: RescoreOptions) => {
+      const { rescore } = await import("./rescore.ts");
+      finish(await rescore({ ...rescoreDefaults, ...options, run, version }, makeConsole(json)));
+    });
+
+  program
     .command("schema")
     .description("print the JSON Schema of configs, for completion in editors")
     .option("--select", "of the configs of rlvr select", false)
@@ -233,9 +275,34 @@ function benchmarkList(text: string): Benchmark[] {
   return names as Benchmark[];
 }
 
+type EvaluateOptions = Omit<EvaluateArguments, "adapters" | "version"> & {
+  readonly adapter: readonly string[];
+  readonly json: boolean;
+};
+type RescoreOptions = Omit<RescoreArguments, "run" | "version"> & { readonly json: boolean };
+
+// Commander leaves out what was not given.
+const rescoreDefaults = { shots: undefined, maxNewTokens: undefined, out: undefined };
+const evaluateDefaults = { ...rescoreDefaults, data: undefined, limit: undefined };
+
+function collect(text: string, before: readonly string[]): string[] {
+  return [...before, text];
+}
+
+function commas(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.includes("")) throw new InvalidArgumentError("expected names with a comma between them");
+  return names;
+}
+
+function badRow(text: string): string {
+  if (text !== "fail" && text !== "skip") throw new InvalidArgumentError("expected fail or skip");
+  return text;
+}
+
 function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value >= 2 ** 32) {
+  if (text.trim() === "" || !Number.isInteger(value) || value < 0 || value >= 2 ** 32) {
     throw new InvalidArgumentError("expected a whole number from 0 and below 2^32");
   }
   return value;

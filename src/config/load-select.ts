@@ -2,8 +2,8 @@
 import { basename, extname, join } from "node:path";
 import type { z } from "zod";
 import { embeddedModel, embeddedModelPath, expandPath, readConfigFile } from "./load.ts";
-import { type Resolved, resolveAs } from "./resolve.ts";
-import { type SelectConfig, selectKind, type selectSchema } from "./select-schema.ts";
+import { defineAs, type Resolved, resolveAs } from "./resolve.ts";
+import { type SelectConfig, type SelectConfigInput, selectKind, type selectSchema } from "./select-schema.ts";
 
 export interface LoadedSelectConfig extends Resolved<z.output<typeof selectSchema>> {
   readonly file: string;
@@ -33,4 +33,9 @@ export function withRealSelectPaths(config: SelectConfig, file: string, env: Nod
     decontamination: { ...decontamination, against: orNull(decontamination.against) },
     output: { dir: orNull(output.dir) ?? join("runs", basename(file, extname(file))) },
   };
+}
+
+/** The config of a program that embeds the package: options in camel case, checked in the same way. */
+export function defineSelectConfig(input: SelectConfigInput): SelectConfig {
+  return defineAs(selectKind, input);
 }

@@ -19,6 +19,10 @@ import { model, questionSource } from "./schema.ts";
 export const strategyKinds = ["filter", "random", "pass_rate", "percentile"] as const;
 export type StrategyKind = (typeof strategyKinds)[number];
 
+/** The prescribed form: a box, as Fig. 1 asks; or a first line that names an option, for models too small for boxes. */
+export const answerForms = ["boxed", "letter"] as const;
+export type AnswerForm = (typeof answerForms)[number];
+
 const candidates = z.strictObject({
   source: questionSource.meta({ origin: "ours", description: "a question file, such as MedQA's train.jsonl" }),
   format: option(z.enum(dataFormats), "auto", "ours", "auto: by the keys of the rows"),
@@ -35,6 +39,7 @@ const filterModel = z.strictObject({
 const prompt = z.strictObject({
   instruction: option(text, "paper", "paper", "Fig. 1; or a text of your own before the question"),
   question: option(z.enum(["paper", "lines"]), "paper", "reconstruction", "choices as data_prepare writes them"),
+  answer: option(z.enum(answerForms), "boxed", "paper", "the form: a box; letter: a first line that names an option"),
   chat_template: option(
     z.enum(["auto", "gemma", "chatml", "plain"]),
     "auto",

@@ -11,6 +11,7 @@ import type {
   TrainingCompletion,
   TrainingGroup,
   UpdateRequest,
+  Workload,
 } from "../native/types.ts";
 
 const maxUint64 = (1n << 64n) - 1n;
@@ -125,6 +126,29 @@ export function checkLoadOptions(options: LoadOptions): void {
   if (targets !== undefined) checkList(targets, "options.lora.targets", checkString);
   if (typeof seed === "number") checkCount(seed, "options.lora.seed", 0);
   else checkUint64(seed, "options.lora.seed");
+}
+
+export function checkWorkload(workload: Workload): void {
+  checkObject(workload, "workload");
+  const check = (value: number, name: string) => {
+    if (value === undefined) wrongType(name, value, "a whole number");
+    checkNumber(value, name, (x) => Number.isInteger(x) && x >= 1 && x <= 2 ** 24, "a whole number from 1 to 2^24");
+  };
+  check(workload.promptTokens, "workload.promptTokens");
+  check(workload.completionTokens, "workload.completionTokens");
+  if (workload.generate !== undefined)
+    checkList(workload.generate, "workload.generate", (call, name) => {
+      checkObject(call, name);
+      check(call.prompts, `${name}.prompts`);
+      check(call.rollouts, `${name}.rollouts`);
+    });
+  for (const key of ["logprobs", "accumulate"] as const) {
+    const call = workload[key];
+    if (call === undefined) continue;
+    checkObject(call, `workload.${key}`);
+    check(call.groups, `workload.${key}.groups`);
+    check(call.completions, `workload.${key}.completions`);
+  }
 }
 
 /** Prefixes, each after the one that it continues: a cycle cannot be written. */

@@ -13,15 +13,25 @@ import type {
   LoadOptions,
   LogprobsRequest,
   LogprobsResult,
+  MemoryPlan,
   MemoryReport,
   ModelInfo,
   Progress,
   UpdateRequest,
   UpdateResult,
+  Workload,
 } from "../native/types.ts";
 import * as checks from "./checks.ts";
 
 export type * from "../native/types.ts";
+
+/** Options as the addon takes them. */
+function nativeOptions(options: LoadOptions): LoadOptions {
+  checks.checkLoadOptions(options);
+  const { lora, ...rest } = options;
+  const seed = lora?.seed === undefined ? {} : { seed: BigInt(lora.seed) };
+  return lora === undefined ? rest : { ...rest, lora: { ...lora, ...seed } };
+}
 
 /**
  * One loaded model with what is trained of it. Methods are promises whose work runs on a thread of its own; a policy does
@@ -44,11 +54,18 @@ export class Policy implements AsyncDisposable {
 
   /** Reads a model from a safetensors folder or a GGUF file. Progress counts tensors. */
   static async load(options: LoadOptions, context: CallContext = {}): Promise<Policy> {
-    checks.checkLoadOptions(options);
-    const { lora, ...rest } = options;
-    const seed = lora?.seed === undefined ? {} : { seed: BigInt(lora.seed) };
-    const native = lora === undefined ? rest : { ...rest, lora: { ...lora, ...seed } };
+    const native = nativeOptions(options);
     return new Policy(await runJob((id, progress) => nativeBinding().load(native, id, progress), context));
+  }
+
+  /**
+   * The memory that a policy with these options takes when `workload` is reserved, and what it would be. Reads the model's
+   * header, no weights; it is the engine's own computation, so what is reserved later is these bytes.
+   */
+  static async plan(options: LoadOptions, workload: Workload): Promise<{ memory: MemoryPlan; info: ModelInfo }> {
+    const native = nativeOptions(options);
+    checks.checkWorkload(workload);
+    return await runJob((id) => nativeBinding().plan(native, workload, id));
   }
 
   /** The model's shape and what is trained of it. */
@@ -77,6 +94,16 @@ export class Policy implements AsyncDisposable {
   /** Ends the recording and gives it. Without a recording it is empty. */
   stopTrace(): EngineTrace {
     return this.#native.stopTrace();
+  }
+
+  /**
+   * Takes the memory of the largest calls at once, so that nothing grows later.
+   *
+   * @throws RlvrError RLVR_OUT_OF_MEMORY that says what to lower, when it passes `memoryLimitBytes`; nothing is taken then.
+   */
+  async reserve(workload: Workload): Promise<MemoryPlan> {
+    checks.checkWorkload(workload);
+    return await this.#run((id) => this.#native.reserve(workload, id));
   }
 
   /** Samples `rollouts` completions of each prompt; a prompt is computed once for all of them. Progress counts tokens. */

@@ -14,11 +14,13 @@ import type {
   LoadOptions,
   LogprobsRequest,
   LogprobsResult,
+  MemoryPlan,
   MemoryReport,
   ModelInfo,
   Progress,
   UpdateRequest,
   UpdateResult,
+  Workload,
 } from "./types.ts";
 
 /** One loaded engine. Each promise is a job on a thread of its own; a second job meanwhile is RLVR_BUSY. */
@@ -27,6 +29,7 @@ export interface NativePolicy {
   memory(): MemoryReport;
   startTrace(maxZones: number): void;
   stopTrace(): EngineTrace;
+  reserve(workload: Workload, jobId: number): Promise<MemoryPlan>;
   generate(request: GenerateRequest, jobId: number, onProgress?: Progress): Promise<GenerateResult>;
   score(request: LogprobsRequest, jobId: number, onProgress?: Progress): Promise<LogprobsResult>;
   scoreChoices(request: ChoicesRequest, jobId: number, onProgress?: Progress): Promise<ChoicesResult>;
@@ -52,6 +55,8 @@ export interface NativeBinding {
   /** The class for instanceof checks; instances come from load(). */
   NativePolicy: { prototype: NativePolicy };
   load(options: LoadOptions, jobId: number, onProgress?: Progress): Promise<NativePolicy>;
+  /** What load() and reserve() would take, from the model's header. */
+  plan(options: LoadOptions, workload: Workload, jobId: number): Promise<{ memory: MemoryPlan; info: ModelInfo }>;
   /** Asks a running job to stop; nothing for one that has ended. */
   cancel(jobId: number): void;
   /** How native errors look in this thread. */
@@ -65,6 +70,7 @@ export interface NativeBinding {
 export const bindingExports = [
   "NativePolicy",
   "load",
+  "plan",
   "cancel",
   "setErrorClass",
   "backends",
@@ -76,6 +82,7 @@ export const policyMethods = [
   "memory",
   "startTrace",
   "stopTrace",
+  "reserve",
   "generate",
   "score",
   "scoreChoices",

@@ -70,7 +70,7 @@ export interface MemoryReport {
   workspaceBytes: number;
   /** The most bytes of logits that were alive at one time. */
   peakLogitsBytes: number;
-  /** Times an arena grew since load; 0 in a run whose plan was right. */
+  /** Times a call grew the engine's memory; 0 in a run whose longest case was reserved. */
   arenaGrowths: number;
 }
 
@@ -92,6 +92,34 @@ export interface EngineTrace {
   totals: { name: string; calls: number; lengthMs: number; flops: number; bytes: number }[];
   /** Zones past the limit: in the totals alone. */
   dropped: number;
+}
+
+/** The largest calls of a run, for which memory is set aside before it begins. Shorter texts in any mixture fit too. */
+export interface Workload {
+  /** Of the longest prompt. */
+  promptTokens: number;
+  /** Sampled behind it at most. */
+  completionTokens: number;
+  /** One entry for each kind of generate call. */
+  generate?: { prompts: number; rollouts: number }[];
+  /** The largest logprobs call. */
+  logprobs?: { groups: number; completions: number };
+  /** The largest accumulate call, with no prompt weights. */
+  accumulate?: { groups: number; completions: number };
+}
+
+/** Bytes by purpose. Rollouts, scoring and training are never in memory together: the largest of them counts. */
+export interface MemoryPlan {
+  weightsBytes: number;
+  /** Trained values, gradients and AdamW moments. */
+  trainableBytes: number;
+  rolloutBytes: number;
+  scoringBytes: number;
+  trainingBytes: number;
+  workspaceBytes: number;
+  totalBytes: number;
+  /** Layers are computed again in the backward, because keeping all of them takes too much. */
+  recompute: boolean;
 }
 
 /** The distribution that tokens are sampled from, and whose logprobs everything means. Absent: temperature 1, all tokens. */

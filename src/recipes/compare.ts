@@ -10,13 +10,13 @@ import {
   pairsOf,
 } from "../statistics/compare.ts";
 import type { Categories } from "../statistics/scores.ts";
-import { readEvaluations } from "./read-evaluation.ts";
+import { readEvaluations, type StoredEvaluation } from "./read-evaluation.ts";
 
 export interface CompareRunsOptions {
   /** Each later evaluation with the first, or every pair. */
   readonly pairs?: "baseline" | "all" | undefined;
   readonly benchmarks?: readonly Benchmark[] | undefined;
-  /** Names of category maps; a benchmark without one here has its default. */
+  /** Category maps as categoryChooser takes them; a benchmark without one has that of the protocol. */
   readonly categoryMaps?: readonly string[] | undefined;
   readonly resamples?: number | undefined;
   readonly seed?: number | undefined;
@@ -34,7 +34,7 @@ export async function compareRuns(
   const settings: CompareOptions = {
     resamples: options.resamples ?? defaultBootstrap.resamples,
     seed: options.seed ?? defaultBootstrap.seed,
-    categoriesOf: categoryChooser(options.categoryMaps ?? []),
+    categoriesOf: categoryChooser(options.categoryMaps ?? [], runs[0]?.categoryMaps),
   };
   return pairsOf(runs, options.pairs ?? "baseline").map(([first, second]) =>
     compareEvaluations(first, second, settings),
@@ -42,11 +42,15 @@ export async function compareRuns(
 }
 
 /**
- * The category map of each benchmark, given as "mmlu=lm-eval" or "cmmlu=overlapping".
+ * The category map of each benchmark: as given ("mmlu=lm-eval", "cmmlu=overlapping"), else the protocol's, else the
+ * benchmark's default.
  *
  * @throws RlvrError RLVR_USAGE for a benchmark or a map that is not there.
  */
-export function categoryChooser(maps: readonly string[]): (benchmark: Benchmark) => Categories {
+export function categoryChooser(
+  maps: readonly string[],
+  ofProtocol: StoredEvaluation["categoryMaps"] = {},
+): (benchmark: Benchmark) => Categories {
   const chosen = new Map<Benchmark, string>();
   for (const text of maps) {
     const [benchmark, map] = text.split("=", 2) as [Benchmark, string | undefined];
@@ -59,7 +63,11 @@ export function categoryChooser(maps: readonly string[]): (benchmark: Benchmark)
     }
     chosen.set(benchmark, map);
   }
-  return (benchmark) => categoriesOf(benchmark, chosen.get(benchmark));
+  return (benchmark) => {
+    const named = ofProtocol[benchmark];
+    const known = named !== undefined && categoryMapNames(benchmark).includes(named) ? named : undefined;
+    return categoriesOf(benchmark, chosen.get(benchmark) ?? known);
+  };
 }
 
 const mapped: Readonly<Partial<Record<Benchmark, true>>> = { mmlu: true, cmmlu: true };

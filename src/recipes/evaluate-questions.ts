@@ -4,7 +4,7 @@ import type { Question } from "../data/question.ts";
 import type { CallContext } from "../native/types.ts";
 import { accuracy, format } from "../rewards/paper.ts";
 import { questionKey } from "./batches.ts";
-import { chunks, sampleRollouts } from "./rollouts.ts";
+import { chunks, questionsPerCall, sampleRollouts } from "./rollouts.ts";
 import type { Session } from "./session.ts";
 
 /** Shares over the questions, one answer each. */
@@ -23,9 +23,6 @@ export interface QuestionsEvaluation {
   readonly sampled: EvaluationScores;
   readonly greedy: EvaluationScores;
 }
-
-// Prompts of one call: few enough for progress and an abort, many enough to keep the decoder full.
-const questionsPerCall = 64;
 
 /** Asks every question once with the config's sampling and once greedily. Progress counts answers. */
 export async function evaluateQuestions(

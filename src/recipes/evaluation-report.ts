@@ -21,11 +21,11 @@ import { seriesColors } from "../report/palette.ts";
 import { pictureName, pictureOf } from "../report/picture.ts";
 import { doing, makeFolder, writeFileWhole } from "../run/files.ts";
 import { runFiles } from "../run/run-directory.ts";
-import { compareEvaluations, defaultBootstrap, type EvaluationRun, pairsOf } from "../statistics/compare.ts";
+import { compareEvaluations, defaultBootstrap, pairsOf } from "../statistics/compare.ts";
 import { scoreBenchmark } from "../statistics/scores.ts";
 import { categoryChooser } from "./compare.ts";
 import { type PngRenderer, pngRenderer } from "./pictures.ts";
-import { evaluationFiles, readEvaluations } from "./read-evaluation.ts";
+import { evaluationFiles, readEvaluations, type StoredEvaluation } from "./read-evaluation.ts";
 
 export interface EvaluationReportOptions {
   readonly out: string;
@@ -65,6 +65,9 @@ export async function writeEvaluationReport(
     benchmarks: options.benchmarks,
     textLimit: options.textLimit ?? defaultTextLimit,
   });
+  for (const { manifest } of runs.filter((run) => run.manifest.finished === null)) {
+    options.onWarning?.(`the evaluation "${manifest.name}" has not finished: its scores are of the answers so far`);
+  }
   const report: EvaluationReport = {
     ...compared(runs, options),
     trainings: await Promise.all(sorted.trainings.map(readTraining)),
@@ -101,10 +104,10 @@ export async function writeEvaluationReport(
 }
 
 function compared(
-  runs: readonly EvaluationRun[],
+  runs: readonly StoredEvaluation[],
   options: EvaluationReportOptions,
 ): Omit<EvaluationReport, "trainings" | "selections"> {
-  const categories = categoryChooser(options.categoryMaps ?? []);
+  const categories = categoryChooser(options.categoryMaps ?? [], runs[0]?.categoryMaps);
   const resamples = options.resamples ?? defaultBootstrap.resamples;
   const seed = options.seed ?? defaultBootstrap.seed;
   const scores = runs.map(({ manifest, answers }) => ({

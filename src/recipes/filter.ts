@@ -7,7 +7,7 @@ import { accuracy, format } from "../rewards/paper.ts";
 import { type Difficulty as AnyDifficulty, difficultyOf } from "../selection/difficulty.ts";
 import { shuffled } from "../selection/shuffle.ts";
 import { questionKey } from "./batches.ts";
-import { chunks, sampleRollouts } from "./rollouts.ts";
+import { chunks, questionsPerCall, sampleRollouts } from "./rollouts.ts";
 import type { Session } from "./session.ts";
 
 /** How one answer went. Only "right" counts towards easy; a right answer in bad form is "form". */
@@ -25,8 +25,6 @@ export interface Selection {
   /** How many there were and how many were taken. */
   readonly counts: Readonly<Record<"easy" | "hard", { readonly found: number; readonly taken: number }>>;
 }
-
-const questionsPerCall = 64;
 
 /** Classifies every candidate and takes `filter.hard` and `filter.easy` of them, or as many as there are. */
 export async function filterQuestions(

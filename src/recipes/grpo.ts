@@ -14,6 +14,7 @@ import { RunDirectory } from "../run/run-directory.ts";
 import { QuestionStream } from "./batches.ts";
 import { evaluateQuestions, type QuestionsEvaluation } from "./evaluate-questions.ts";
 import type { Phase, TrainListener } from "./events.ts";
+import { trainingWorkload } from "./plan.ts";
 import { preflight } from "./preflight.ts";
 import { configuredRewards, trainingQuestions, usableQuestions } from "./prepare-training.ts";
 import * as rollouts from "./rollouts.ts";
@@ -75,6 +76,9 @@ export async function trainGrpo(config: Config, options: TrainOptions = {}): Pro
   const prepared = stopwatch(options.tracer);
 
   const candidates = await usableQuestions(options.questions ?? config.data.train, session, config, onEvent);
+  const heldOut = await heldOutQuestions(options, session, config, onEvent);
+  // The longest case is taken before anything runs: a run that starts does not end for want of memory.
+  await policy.reserve(trainingWorkload(config, session, candidates, heldOut));
   const state = run.resumedFrom ? await restoreTraining(run.resumedFrom, policy) : newState();
   await run.write("config", showConfig(config, options.setBy));
   const questions = await trainingQuestions(candidates, session, config, run, onEvent, signal);
@@ -83,7 +87,6 @@ export async function trainGrpo(config: Config, options: TrainOptions = {}): Pro
   const { totalSteps } = counts;
   onEvent({ kind: "start", counts, questions: questions.length, firstStep: state.step + 1 });
 
-  const heldOut = await heldOutQuestions(options, session, config, onEvent);
   const evaluate = async (when: "before" | "after") => {
     if (heldOut.length === 0) return undefined;
     const evaluation = await evaluateQuestions(session, heldOut, config, { signal, ...progress("evaluate") });

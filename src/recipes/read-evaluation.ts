@@ -1,5 +1,5 @@
 // An evaluation's folder into memory: evaluation.json and answers.jsonl, every line checked.
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
@@ -9,7 +9,16 @@ import { doing } from "../run/files.ts";
 import type { AnswerRecord, EvaluationManifest } from "../statistics/answer-record.ts";
 import type { EvaluationRun } from "../statistics/compare.ts";
 
-export const evaluationFiles = { manifest: "evaluation.json", answers: "answers.jsonl" } as const;
+export const evaluationFiles = {
+  manifest: "evaluation.json",
+  protocol: "protocol.json",
+  answers: "answers.jsonl",
+} as const;
+
+/** An evaluation with the category maps that its protocol names. */
+export interface StoredEvaluation extends EvaluationRun {
+  readonly categoryMaps: Readonly<Partial<Record<Benchmark, string>>>;
+}
 
 export interface ReadEvaluationOptions {
   /** Only these; an evaluation that lacks one is refused. */
@@ -68,7 +77,7 @@ export async function readEvaluation(
   folder: string,
   options: ReadEvaluationOptions,
   shared: SharedQuestions = new SharedQuestions(),
-): Promise<EvaluationRun> {
+): Promise<StoredEvaluation> {
   const file = join(folder, evaluationFiles.manifest);
   const text = await doing(`reading ${file}`, () => readFile(file, "utf8"));
   const manifest = checked(manifestSchema, parseJson(text, file), file) as EvaluationManifest;
@@ -85,7 +94,20 @@ export async function readEvaluation(
           : "evaluate it first"),
     );
   }
-  return { manifest, answers };
+  return { manifest, answers, categoryMaps: await readCategoryMaps(join(folder, evaluationFiles.protocol)) };
+}
+
+const protocolSchema = z.object({
+  benchmarks: z.partialRecord(benchmark, z.object({ categories: z.string().optional() })),
+});
+
+/** The maps that a stored protocol names; none where no protocol is stored. */
+async function readCategoryMaps(file: string): Promise<StoredEvaluation["categoryMaps"]> {
+  if (!existsSync(file)) return {};
+  const text = await doing(`reading ${file}`, () => readFile(file, "utf8"));
+  const { benchmarks: parts } = checked(protocolSchema, parseJson(text, file), file);
+  const named = Object.entries(parts).map(([name, part]) => [name, part?.categories]);
+  return Object.fromEntries(named.filter(([, map]) => map !== undefined));
 }
 
 /** Question texts and options by id: those of several evaluations are the same, and kept once. */
@@ -192,18 +214,20 @@ function badData(place: string, problem: string): RlvrError {
 export async function readEvaluations(
   folders: readonly string[],
   options: ReadEvaluationOptions,
-): Promise<EvaluationRun[]> {
+): Promise<StoredEvaluation[]> {
+  const paths = folders.map((folder) => resolve(folder));
+  const twice = folders.find((_, index) => paths.indexOf(paths[index] as string) < index);
+  if (twice !== undefined) {
+    throw new RlvrError("RLVR_USAGE", `[evaluation] ${twice} is given twice; name each evaluation once`);
+  }
   const shared = new SharedQuestions();
-  const runs: EvaluationRun[] = [];
+  const runs: StoredEvaluation[] = [];
   for (const folder of folders) {
     const run = await readEvaluation(folder, options, shared);
     const taken = new Set(runs.map(({ manifest }) => manifest.name));
     const { name } = run.manifest;
-    const candidates = [name, `${name} (${basename(resolve(folder))})`, `${name} (${folder})`];
-    const free = candidates.find((candidate) => !taken.has(candidate));
-    if (free === undefined) {
-      throw new RlvrError("RLVR_USAGE", `[evaluation] ${folder} is given twice; name each evaluation once`);
-    }
+    const candidates = [name, `${name} (${basename(resolve(folder))})`];
+    const free = candidates.find((candidate) => !taken.has(candidate)) ?? `${name} (${folder})`;
     runs.push({ ...run, manifest: { ...run.manifest, name: free } });
   }
   return runs;

@@ -18,6 +18,9 @@ import { type RolloutScore, scoreRollouts } from "../rewards/score.ts";
 import type { AskedQuestion } from "./batches.ts";
 import { type SamplingConfig, type Session, samplingOf } from "./session.ts";
 
+/** Prompts of one call outside training: few enough for progress and an abort, many enough to keep the decoder full. */
+export const questionsPerCall = 64;
+
 /** The rollouts of one question, with their texts. */
 export interface SampledGroup {
   readonly question: Question;

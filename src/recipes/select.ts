@@ -20,7 +20,7 @@ import { compose, poolsOf, type Taken } from "../selection/strategies.ts";
 import { type SelectionSummary, summarizeSelection } from "../selection/summary.ts";
 import { answerQuestions, answersFile, answersKey, modelName, readAnswers, unanswered } from "./filter-answers.ts";
 import { loadQuestions } from "./questions.ts";
-import { chatPrompts, fittingQuestions, openModel, openTokenizer, type PolicyCalls, type Session } from "./session.ts";
+import { chatPrompts, fittingQuestions, openModel, openTokenizer, type Session } from "./session.ts";
 
 export type SelectEvent =
   | { readonly kind: "notice"; readonly level: "info" | "warning"; readonly message: string }
@@ -32,8 +32,8 @@ export type SelectEvent =
 export interface SelectOptions {
   /** In place of `candidates.source`. */
   readonly questions?: readonly Question[];
-  /** In place of the model's engine, for tests; the tokenizer is the model's own. It stays open. */
-  readonly policy?: PolicyCalls;
+  /** The model of `model.path` where it is loaded already; it stays open. */
+  readonly session?: Pick<Session, "policy" | "tokenizer">;
   /** Fail where an answer is missing, instead of loading the model. */
   readonly composeOnly?: boolean;
   readonly signal?: AbortSignal;
@@ -102,7 +102,8 @@ async function candidatesOf(config: SelectConfig, options: SelectOptions): Promi
   const drawn = sample === null ? single.questions : shuffled(single.questions, seed, "sample").slice(0, sample);
   const given = { badRows: skipped.length, duplicates: single.duplicates.length };
   if (model.path === null || prompt.maxTokens === null) return { ...given, questions: drawn, tooLong: 0 };
-  const tokenizer = await openTokenizer({ model: { ...model, path: model.path }, prompt });
+  const { path } = model;
+  const tokenizer = options.session?.tokenizer ?? (await openTokenizer({ model: { ...model, path }, prompt }));
   const prompts = chatPrompts(tokenizer, (question) => filterMessages(question, prompt));
   const fitting = fittingQuestions(drawn, prompts, Number.POSITIVE_INFINITY, config);
   return { ...given, questions: fitting.questions, tooLong: fitting.tooLong };
@@ -134,7 +135,7 @@ async function evidenceOfAll(
   return (question) =>
     sources.map((answers) => {
       const own = answers.get(question.id) ?? [];
-      return evidenceOf(question, own[0]?.model ?? "", own);
+      return evidenceOf(question, own[0]?.model ?? "", own, config.prompt.answer);
     });
 }
 
@@ -146,7 +147,7 @@ async function answerMissing(
   questions: readonly Question[],
   config: AskingConfig,
   key: string,
-  { composeOnly = false, policy, signal, onEvent = () => {} }: SelectOptions,
+  { composeOnly = false, session: given, signal, onEvent = () => {} }: SelectOptions,
 ): Promise<void> {
   const progress = (phase: "load" | "answer") => ({
     signal,
@@ -165,15 +166,13 @@ async function answerMissing(
         `these settings in ${journal.file}; leave --compose-only out to let it answer them`,
     );
   }
-  const opened = policy === undefined ? await openModel(config, "none", progress("load")) : undefined;
-  const calls = policy ?? (opened?.policy as PolicyCalls);
-  const tokenizer = opened?.tokenizer ?? (await openTokenizer(config));
+  const { policy, tokenizer } = given ?? (await openModel(config, "none", progress("load")));
   await using session: Session = {
-    policy: calls,
+    policy,
     ...chatPrompts(tokenizer, (question) => filterMessages(question, config.prompt)),
-    [Symbol.asyncDispose]: async () => await opened?.policy.close(),
+    [Symbol.asyncDispose]: async () => (given === undefined ? await policy.close() : undefined),
   };
-  fittingQuestions(missing, session, calls.info.contextLength, config);
+  fittingQuestions(missing, session, policy.info.contextLength, config);
   try {
     await answerQuestions(session, missing, config, journal, key, progress("answer"));
   } catch (error) {

@@ -16,6 +16,7 @@ export type PolicyCalls = Pick<
   Policy,
   | "info"
   | "memory"
+  | "reserve"
   | "generate"
   | "logprobs"
   | "accumulate"
@@ -65,7 +66,7 @@ export async function openModel(
   context: CallContext = {},
 ): Promise<{ policy: Policy; tokenizer: Tokenizer }> {
   const tokenizer = await openTokenizer(config);
-  const policy = await Policy.load(loadOptions(config, await localModel(config.model.path), trainable), context);
+  const policy = await Policy.load(await loadOptions(config, trainable), context);
   return { policy, tokenizer };
 }
 
@@ -75,9 +76,10 @@ export async function openSession(config: Config, trainable: Trainable, context:
   return makeSession(config, policy, tokenizer);
 }
 
-function loadOptions({ model, lora, seed }: ModelConfig, path: string, trainable: Trainable): LoadOptions {
+/** How the engine loads the model of a config; one that is named by its hub id is downloaded if needed. */
+export async function loadOptions({ model, lora, seed }: ModelConfig, trainable: Trainable): Promise<LoadOptions> {
   return {
-    model: path,
+    model: await localModel(model.path),
     trainable,
     threads: model.threads,
     ...(model.device === "auto" ? {} : { device: model.device }),

@@ -44,7 +44,7 @@ export function titleOf(number: string): string {
 }
 
 /** The name of its file without an ending: "figure-03a", "figure-12", "mmlu-uncategorized". */
-export function pictureName({ number }: Figure): string {
+export function pictureName({ number }: Pick<Figure, "number">): string {
   const [, digits = "", rest = ""] = /^(\d*)(.*)$/.exec(number) ?? [];
   return digits === "" ? rest : `figure-${digits.padStart(2, "0")}${rest}`;
 }

@@ -1,20 +1,91 @@
-// A selection's summary on the page: its numbers as they stand in the file, whatever their names.
+// Selections on the page: side by side, their filter models, and every field of each summary as it stands in its file.
 import type { SelectionRun } from "./evaluation-report.ts";
 import { escapeHtml } from "./html.ts";
-import { formatNumber } from "./numbers.ts";
+import { formatNumber, formatShare } from "./numbers.ts";
 import { scrollable } from "./tables.ts";
 
-/** One table a selection; nested objects have one line for each of their values. */
+/** The selections side by side, then every field of each; nested objects have one line for each of their values. */
 export function selectionSection(selections: readonly SelectionRun[]): string {
-  return selections
-    .map(({ name, summary }) => {
-      const lines = linesOf(summary, []).map(
-        ([path, value]) => `<tr><th scope="row">${escapeHtml(path)}</th><td>${escapeHtml(value)}</td></tr>`,
-      );
-      const table = `\n<thead><tr><th scope="col">Field</th><th scope="col">Value</th></tr></thead>\n<tbody>\n${lines.join("\n")}\n</tbody>`;
-      return `<h3><bdi>${escapeHtml(name)}</bdi></h3>\n${scrollable(`Selection ${name}`, table)}`;
-    })
-    .join("\n");
+  if (selections.length === 0) return "";
+  return [sideBySide(selections), modelsTable(selections), ...selections.map(allFields)].join("\n");
+}
+
+/** How each was composed, and how much of a training on it would carry a signal. */
+function sideBySide(selections: readonly SelectionRun[]): string {
+  const rows = selections.map(({ name, summary }) => {
+    const pools = listAt(summary, "pools").map(
+      (pool) => `${text(pool.name)} ${text(pool.taken)} of ${text(pool.found)}`,
+    );
+    const noSignal = objectAt(summary, "no_signal");
+    const words = objectAt(summary, "question_words");
+    const check = objectAt(summary, "decontamination");
+    const replaced = Array.isArray(check.replaced) ? check.replaced.length : undefined;
+    return [
+      ...[name, text(summary.strategy), text(summary.candidates), text(summary.chosen), pools.join(", ") || "–"],
+      ...[counts(summary.causes), share(noSignal.smoothed), text(words.median)],
+      replaced === undefined ? "not looked for" : `${replaced} replaced`,
+    ];
+  });
+  const columns =
+    "Selection,Strategy,Candidates,Chosen,Taken,Causes of hard,Groups without an accuracy signal,Median words,Overlap with evaluation sets";
+  return table("Selections", columns.split(","), rows);
+}
+
+/** How each filter model answered the candidates. */
+function modelsTable(selections: readonly SelectionRun[]): string {
+  const rows = selections.flatMap(({ name, summary }) =>
+    listAt(summary, "models").map((model) => [
+      ...[name, text(model.model), text(model.questions), text(model.samples), share(model.pass_rate)],
+      ...[text(model.easy), text(model.hard), counts(model.causes), share(model.unparsed), share(model.truncated)],
+      text(objectAt(model, "completion_tokens").median),
+    ]),
+  );
+  const columns =
+    "Selection,Filter model,Questions,Answers each,Right,Easy,Hard,Causes of hard,Unparsed,Truncated,Median tokens";
+  return rows.length === 0 ? "" : `<h3>Filter models</h3>\n${table("Filter models", columns.split(","), rows)}`;
+}
+
+function allFields({ name, summary }: SelectionRun): string {
+  const fields = table(`Selection ${name}`, ["Field", "Value"], linesOf(summary, []));
+  return `<details><summary>Every field of <bdi>${escapeHtml(name)}</bdi></summary>${fields}</details>`;
+}
+
+function table(label: string, columns: readonly string[], rows: readonly (readonly string[])[]): string {
+  const head = columns.map((name) => `<th scope="col">${escapeHtml(name)}</th>`).join("");
+  const body = rows.map(([first = "", ...rest]) => {
+    return `<tr><th scope="row"><bdi>${escapeHtml(first)}</bdi></th>${rest.map((cell) => `<td>${escapeHtml(cell)}</td>`).join("")}</tr>`;
+  });
+  return scrollable(label, `\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body.join("\n")}\n</tbody>`);
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function objectAt(fields: Fields, name: string): Fields {
+  const value = fields[name];
+  return isFields(value) ? value : {};
+}
+
+function listAt(fields: Fields, name: string): Fields[] {
+  const value = fields[name];
+  return Array.isArray(value) ? value.filter(isFields) : [];
+}
+
+function text(value: unknown): string {
+  if (typeof value === "number") return formatNumber(value);
+  return typeof value === "string" ? value : "–";
+}
+
+function share(value: unknown): string {
+  return formatShare(typeof value === "number" ? value : undefined);
+}
+
+function counts(value: unknown): string {
+  const entries = isFields(value) ? Object.entries(value) : [];
+  return entries.map(([name, count]) => `${name.replaceAll("_", " ")} ${text(count)}`).join(", ") || "–";
 }
 
 const mostLines = 200;

@@ -1,6 +1,8 @@
 // Easy and hard (section 2.2): easy is answered right and in the prescribed form, hard is everything else, with a cause.
+import type { AnswerForm } from "../config/select-schema.ts";
 import type { Question } from "../data/question.ts";
 import { boxedAnswer } from "../rewards/boxed.ts";
+import { extractOption } from "../rewards/extract-option.ts";
 
 export interface Difficulty<Outcome extends string> {
   readonly difficulty: "easy" | "hard";
@@ -23,22 +25,47 @@ export function difficultyOf<Outcome extends string>(
   };
 }
 
-/** How an answer to the filter prompt went. "several boxes": they name different options, whichever comes last. */
-export const boxedOutcomes = ["right", "wrong", "no box", "several boxes", "truncated"] as const;
-export type BoxedOutcome = (typeof boxedOutcomes)[number];
+/**
+ * How an answer to a filter model went. "several boxes": they name different options, whichever comes last. "no box" and
+ * "several boxes" belong to the boxed form, "no answer" to the other.
+ */
+export const filterOutcomes = ["right", "wrong", "no box", "several boxes", "no answer", "truncated"] as const;
+export type FilterOutcome = (typeof filterOutcomes)[number];
 
 export interface ReadAnswer {
-  readonly outcome: BoxedOutcome;
-  /** The option that the last box names; null: none could be read ("unparsed"). */
+  readonly outcome: FilterOutcome;
+  /** The option that the last box, or the first line, names; null: none could be read ("unparsed"). */
   readonly extracted: string | null;
 }
 
-/** Reads an answer to the filter prompt. One that was cut off after its box is judged by the box. */
-export function readBoxedAnswer(text: string, finishReason: "stop" | "length", question: Question): ReadAnswer {
-  const { letter, hasBox, isAmbiguous } = boxedAnswer(text, question);
+/** Reads an answer in the prescribed form. One that was cut off after it is judged by what stands there. */
+export function readFilterAnswer(
+  text: string,
+  finishReason: "stop" | "length",
+  question: Question,
+  form: AnswerForm,
+): ReadAnswer {
+  const { letter, problem } = form === "boxed" ? readBoxes(text, question) : readFirstLine(text, question);
   const extracted = letter ?? null;
-  if (letter === question.answer && !isAmbiguous) return { outcome: "right", extracted };
-  if (finishReason === "length") return { outcome: "truncated", extracted };
-  if (!hasBox) return { outcome: "no box", extracted };
-  return { outcome: isAmbiguous ? "several boxes" : "wrong", extracted };
+  if (letter === question.answer && problem === undefined) return { outcome: "right", extracted };
+  return { outcome: finishReason === "length" ? "truncated" : (problem ?? "wrong"), extracted };
+}
+
+interface Reading {
+  readonly letter: string | undefined;
+  readonly problem?: FilterOutcome;
+}
+
+function readBoxes(text: string, question: Question): Reading {
+  const { letter, hasBox, isAmbiguous } = boxedAnswer(text, question);
+  if (!hasBox) return { letter, problem: "no box" };
+  return isAmbiguous ? { letter, problem: "several boxes" } : { letter };
+}
+
+const longestLine = 1000;
+
+function readFirstLine(text: string, question: Question): Reading {
+  const start = text.slice(0, longestLine).trimStart();
+  const letter = extractOption(start.split("\n")[0] ?? "", question);
+  return letter === undefined ? { letter, problem: "no answer" } : { letter };
 }

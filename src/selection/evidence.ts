@@ -1,6 +1,7 @@
 // What is known of a candidate: how each filter model answered it, and what that makes of it under a rule for several.
+import type { AnswerForm } from "../config/select-schema.ts";
 import type { Question } from "../data/question.ts";
-import { type BoxedOutcome, boxedOutcomes, difficultyOf, readBoxedAnswer } from "./difficulty.ts";
+import { difficultyOf, type FilterOutcome, filterOutcomes, readFilterAnswer } from "./difficulty.ts";
 
 /** One answer as the journal of a selection keeps it; what it is worth is read out of the text each time. */
 export interface FilterAnswer {
@@ -22,17 +23,22 @@ export interface FilterAnswer {
 /** How one model answered a question. */
 export interface Evidence {
   readonly model: string;
-  readonly outcomes: readonly BoxedOutcome[];
+  readonly outcomes: readonly FilterOutcome[];
   readonly extracted: readonly (string | null)[];
   readonly completion_tokens: readonly number[];
   readonly pass_rate: number;
   readonly difficulty: "easy" | "hard";
-  readonly cause: Exclude<BoxedOutcome, "right"> | null;
+  readonly cause: Exclude<FilterOutcome, "right"> | null;
 }
 
 /** The evidence of one model's answers to a question, in the order of the samples. */
-export function evidenceOf(question: Question, model: string, answers: readonly FilterAnswer[]): Evidence {
-  const read = answers.map(({ text, finish_reason }) => readBoxedAnswer(text, finish_reason, question));
+export function evidenceOf(
+  question: Question,
+  model: string,
+  answers: readonly FilterAnswer[],
+  form: AnswerForm,
+): Evidence {
+  const read = answers.map(({ text, finish_reason }) => readFilterAnswer(text, finish_reason, question, form));
   const outcomes = read.map(({ outcome }) => outcome);
   return {
     model,
@@ -40,7 +46,7 @@ export function evidenceOf(question: Question, model: string, answers: readonly 
     extracted: read.map(({ extracted }) => extracted),
     completion_tokens: answers.map((answer) => answer.completion_tokens),
     pass_rate: outcomes.filter((outcome) => outcome === "right").length / outcomes.length,
-    ...difficultyOf(outcomes, boxedOutcomes),
+    ...difficultyOf(outcomes, filterOutcomes),
   };
 }
 

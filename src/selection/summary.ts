@@ -1,5 +1,5 @@
 // What a selection is: counts, causes, subjects, lengths, and how much of a training on it would carry a signal.
-import { boxedOutcomes } from "./difficulty.ts";
+import { filterOutcomes } from "./difficulty.ts";
 import type { Candidate } from "./evidence.ts";
 import type { Composition, Overlap } from "./strategies.ts";
 
@@ -174,7 +174,7 @@ function meanOrNull(values: readonly number[]): number | null {
 function countBy(values: readonly string[]): Record<string, number> {
   const counts = new Map<string, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  const place = (value: string) => (boxedOutcomes as readonly string[]).indexOf(value);
+  const place = (value: string) => (filterOutcomes as readonly string[]).indexOf(value);
   return Object.fromEntries([...counts].sort(([a, m], [b, n]) => place(a) - place(b) || n - m || (a < b ? -1 : 1)));
 }
 

@@ -160,8 +160,10 @@ function addedTokens(tokens: StringList, types: number[], rstrip: (token: string
 }
 
 function vocabularyOf(tokens: StringList, reader: MetadataReader): TokenTable {
-  return new TokenTable(tokens, undefined, (first, second) => {
-    throw reader.bad(`token ${JSON.stringify(tokens.at(second))} stands twice, at ${first} and ${second}`);
+  return new TokenTable(tokens, {
+    onDuplicate: (first, second) => {
+      throw reader.bad(`token ${JSON.stringify(tokens.at(second))} stands twice, at ${first} and ${second}`);
+    },
   });
 }
 

@@ -96,33 +96,46 @@ export class TokenTable implements Vocabulary {
   readonly #toBytes = new TextEncoder();
 
   /**
-   * `ids` has the id of each text; without it they count from 0. Of two equal texts the later one counts, unless
-   * `onDuplicate` throws.
+   * `ids` has the id of each text; without it they count from 0. `hashes` are those of hashBytes(), if known. Of two equal
+   * texts the later one counts, unless `onDuplicate` throws.
    */
-  constructor(texts: StringList, ids?: Int32Array, onDuplicate?: (first: number, second: number) => void) {
-    const count = texts.length;
+  constructor(
+    texts: StringList,
+    {
+      ids = countingIds(texts.length),
+      hashes,
+      onDuplicate,
+    }: { ids?: Int32Array; hashes?: Int32Array; onDuplicate?: (first: number, second: number) => void } = {},
+  ) {
+    const { length: count, bytes, starts, ends } = texts;
     this.#texts = texts;
-    this.#ids = ids ?? Int32Array.from({ length: count }, (_, i) => i);
-    this.#hashes = new Int32Array(count);
-    this.#slots = new Int32Array(tableSize(count));
+    this.#ids = ids;
+    this.#hashes = hashes ?? new Int32Array(count);
     let size = 0;
-    for (let entry = 0; entry < count; ++entry) size = Math.max(size, (this.#ids[entry] as number) + 1);
+    for (let entry = 0; entry < count; ++entry) {
+      size = Math.max(size, (ids[entry] as number) + 1);
+      if (hashes === undefined) this.#hashes[entry] = hashBytes(bytes, starts[entry] as number, ends[entry] as number);
+    }
     this.size = size;
     this.#entryOfId = new Int32Array(size).fill(-1);
+    this.#slots = new Int32Array(tableSize(count));
     const mask = this.#slots.length - 1;
     for (let entry = 0; entry < count; ++entry) {
-      const [start, end] = [texts.starts[entry] as number, texts.ends[entry] as number];
-      const hash = hashBytes(texts.bytes, start, end);
+      const hash = this.#hashes[entry] as number;
       let slot = slotOf(hash, mask);
-      for (; this.#slots[slot] !== 0; slot = (slot + 1) & mask) {
+      while (this.#slots[slot] !== 0) {
         const other = (this.#slots[slot] as number) - 1;
-        if (this.#hashes[other] !== hash || !this.#equals(other, texts.bytes, start, end)) continue;
-        onDuplicate?.(this.#ids[other] as number, this.#ids[entry] as number);
-        break;
+        if (
+          this.#hashes[other] === hash &&
+          this.#equals(other, bytes, starts[entry] as number, ends[entry] as number)
+        ) {
+          onDuplicate?.(ids[other] as number, ids[entry] as number);
+          break;
+        }
+        slot = (slot + 1) & mask;
       }
       this.#slots[slot] = entry + 1;
-      this.#hashes[entry] = hash;
-      this.#entryOfId[this.#ids[entry] as number] = entry;
+      this.#entryOfId[ids[entry] as number] = entry;
     }
   }
 
@@ -154,6 +167,12 @@ export class TokenTable implements Vocabulary {
       sameBytes(this.#texts.bytes, from, bytes, start, end - start)
     );
   }
+}
+
+function countingIds(count: number): Int32Array {
+  const ids = new Int32Array(count);
+  for (let i = 0; i < count; ++i) ids[i] = i;
+  return ids;
 }
 
 /** A vocabulary with tokens beside those of its table; they come first. */

@@ -54,28 +54,31 @@ function scanVocabulary(scanner: Scanner): TokenTable {
   let starts = new Int32Array(1 << 16);
   let ends = new Int32Array(1 << 16);
   let ids = new Int32Array(1 << 16);
+  let hashes = new Int32Array(1 << 16);
   let count = 0;
   scanner.items(openBrace, closeBrace, () => {
     scanner.string();
-    const { start, end } = scanner;
+    const { start, end, hash } = scanner;
     scanner.expect(colon);
     const id = scanner.number();
     if (!Number.isInteger(id) || id < 0 || id > maxTokenId) {
       const token = JSON.stringify(scanner.text(start, end));
       throw new TokenizerJsonError(`token ${token} has id ${id}; expected 0 to ${maxTokenId}`);
     }
-    if (count === ids.length) [starts, ends, ids] = [doubled(starts), doubled(ends), doubled(ids)];
+    if (count === ids.length) [starts, ends, ids, hashes] = [starts, ends, ids, hashes].map(doubled) as Columns;
     starts[count] = start;
     ends[count] = end;
+    hashes[count] = hash;
     ids[count++] = id;
   });
-  return new TokenTable(
-    new StringList(scanner.bytes, starts.slice(0, count), ends.slice(0, count)),
-    ids.slice(0, count),
-  );
+  const texts = new StringList(scanner.bytes, starts.subarray(0, count), ends.subarray(0, count));
+  return new TokenTable(texts, { ids: ids.subarray(0, count), hashes: hashes.subarray(0, count) });
 }
 
-function doubled(values: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+type Column = Int32Array<ArrayBuffer>;
+type Columns = [Column, Column, Column, Column];
+
+function doubled(values: Column): Column {
   const larger = new Int32Array(2 * values.length);
   larger.set(values);
   return larger;

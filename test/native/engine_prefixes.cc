@@ -226,9 +226,9 @@ TEST("wrong prefixes and choices are named") {
   const auto bad = ErrorCode::kBadArgument;
   EXPECT_THROW_CODE(generate({{{1}, -1}}, 1), bad, "prompt 0 continues prefix 1, but the request has 1 prefixes");
   EXPECT_THROW_CODE(generate({{{}, -1}}, 0), bad, "prefix 0 is empty");
-  EXPECT_THROW_CODE(generate({{{1}, 0}}, 0), bad, "prefix 0 has parent 0");                // itself
-  EXPECT_THROW_CODE(generate({{{1}, 1}, {{1}, 0}}, 0), bad, "prefix 0 has parent 1");      // a cycle
-  EXPECT_THROW_CODE(generate({{{1}, -1}, {{1}, 7}}, 0), bad, "prefix 1 has parent 7");     // not there
+  EXPECT_THROW_CODE(generate({{{1}, 0}}, 0), bad, "prefix 0 has parent 0");             // itself
+  EXPECT_THROW_CODE(generate({{{1}, 1}, {{1}, 0}}, 0), bad, "prefix 0 has parent 1");   // a cycle
+  EXPECT_THROW_CODE(generate({{{1}, -1}, {{1}, 7}}, 0), bad, "prefix 1 has parent 7");  // not there
   EXPECT_THROW_CODE(generate({{{100000}, -1}}, 0), bad, "prefix 0 has token 100000");
   const int64_t context = engine->info().context;
   EXPECT_THROW_CODE(generate({{Tokens(context, 1, 90), -1}}, 0), bad, "leaves no room");

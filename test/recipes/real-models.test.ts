@@ -88,3 +88,36 @@ test.runIf(runsWithModel(gemma))(
     expect((await train()).samplerGap).toBeGreaterThan(1e-3);
   },
 );
+
+test.runIf(runsWithModel(smollm))("SmolLM2's plan is what a step takes, and no call grows it", async () => {
+  const options = { model: smollm, trainable: "lora", lora: { rank: 16, alpha: 16 } } as const;
+  const workload = {
+    promptTokens: 48,
+    completionTokens: 24,
+    generate: [{ prompts: 3, rollouts: 3 }],
+    accumulate: { groups: 3, completions: 3 },
+  };
+  const { memory, info } = await Policy.plan(options, workload);
+  await using policy = await Policy.load(options);
+  expect(info).toEqual(policy.info);
+  expect((await policy.reserve(workload)).totalBytes).toBe(memory.totalBytes);
+  const prompts = [20, 48, 31].map((length, i) => ({
+    ids: Int32Array.from({ length }, (_, t) => 100 + t),
+    key: BigInt(i),
+  }));
+  const { groups } = await policy.generate({ prompts, rollouts: 3, maxNewTokens: 24 });
+  await policy.accumulate({
+    groups: groups.map((group, g) => ({
+      promptIds: prompts[g]?.ids ?? new Int32Array(),
+      completions: group.map(({ completionIds }) => ({
+        completionIds,
+        weights: new Float32Array(completionIds.length).fill(1),
+      })),
+    })),
+    loss: { kind: "supervised" },
+  });
+  await policy.update({ learningRate: 1e-4 });
+  const { peakBytes, arenaGrowths } = policy.memory();
+  expect(arenaGrowths).toBe(0);
+  expect(Math.abs(peakBytes - memory.totalBytes)).toBeLessThan(0.05 * memory.totalBytes);
+});

@@ -97,8 +97,11 @@ describe("the rlvr command", () => {
     expect(status).toBe(0);
     const { counts, memory_bytes: memory } = JSON.parse(stdout);
     expect(counts).toMatchObject({ questionsPerStep: 4, completionsPerStep: 32, totalSteps: 100 });
-    // 4 layers, rank 8: q 128+128, k and v 128+64, o 128+128, gate, up and down 128+384; four F32 values each.
-    expect(memory.adapter_and_optimizer).toBe(4 * 8 * (256 + 192 + 192 + 256 + 3 * 512) * 16);
+    // 4 layers, rank 8: q 128+128, k and v 128+64, o 128+128, gate, up and down 128+384; five F32 values each:
+    // the value, its gradient, two moments, and a copy in the transposes that the kernels read.
+    expect(memory.adapter_and_optimizer).toBe(4 * 8 * (256 + 192 + 192 + 256 + 3 * 512) * 20);
+    const { weights, adapter_and_optimizer, rollouts, reference, training, kernels, total } = memory;
+    expect(total).toBe(weights + adapter_and_optimizer + kernels + Math.max(rollouts, reference, training));
   });
 });
 

@@ -53,6 +53,14 @@ export class TinyPolicy implements PolicyCalls {
     return { peakBytes: 1000 } as ReturnType<PolicyCalls["memory"]>;
   }
 
+  /** What was reserved, in order. */
+  readonly reserved: Parameters<PolicyCalls["reserve"]>[0][] = [];
+
+  reserve: PolicyCalls["reserve"] = async (workload) => {
+    this.reserved.push(workload);
+    return { totalBytes: 1000 } as Awaited<ReturnType<PolicyCalls["reserve"]>>;
+  };
+
   #logprobs(logits: readonly number[], temperature: number): number[] {
     const scaled = logits.map((value) => value / temperature);
     const top = Math.max(...scaled);

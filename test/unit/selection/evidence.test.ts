@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { boxedOutcomes, difficultyOf, readBoxedAnswer } from "../../../src/selection/difficulty.ts";
+import { difficultyOf, filterOutcomes, readFilterAnswer } from "../../../src/selection/difficulty.ts";
 import { candidateOf, evidenceOf } from "../../../src/selection/evidence.ts";
 import { filterMessages } from "../../../src/selection/filter-prompt.ts";
 import { answerOf, ask } from "./fixtures.ts";
@@ -34,15 +34,30 @@ test.each([
   ["truncated", null, "so \\boxed{A", "length"],
   ["truncated", "B", "so \\boxed{B} but", "length"],
 ] as const)("an answer is %s (%s): %j (%s)", (outcome, extracted, text, reason) => {
-  expect(readBoxedAnswer(text, reason, question)).toEqual({ outcome, extracted });
+  expect(readFilterAnswer(text, reason, question, "boxed")).toEqual({ outcome, extracted });
+});
+
+test.each([
+  ["right", "A", "A", "stop"],
+  ["right", "A", "\n (A) one\nbecause of B", "stop"],
+  ["right", "A", "A. one, and on", "length"],
+  ["right", "A", "The answer is (A)", "stop"],
+  ["wrong", "B", "B. two", "stop"],
+  ["no answer", null, "(A) or (B)", "stop"],
+  ["no answer", null, "A patient comes", "stop"],
+  ["no answer", null, "", "stop"],
+  ["no answer", null, "I think:\nA", "stop"],
+  ["truncated", null, "well", "length"],
+] as const)("in the other form an answer is %s (%s): %j (%s)", (outcome, extracted, text, reason) => {
+  expect(readFilterAnswer(text, reason, question, "letter")).toEqual({ outcome, extracted });
 });
 
 test("easy is right at least half of the time; a hard question keeps its main cause, the first on a tie", () => {
-  expect(difficultyOf(["right"], boxedOutcomes)).toEqual({ difficulty: "easy", cause: null });
-  expect(difficultyOf(["right", "wrong"], boxedOutcomes)).toEqual({ difficulty: "easy", cause: null });
-  expect(difficultyOf(["no box"], boxedOutcomes)).toEqual({ difficulty: "hard", cause: "no box" });
-  expect(difficultyOf(["right", "truncated", "wrong", "truncated"], boxedOutcomes).cause).toBe("truncated");
-  expect(difficultyOf(["truncated", "wrong", "right"], boxedOutcomes).cause).toBe("wrong");
+  expect(difficultyOf(["right"], filterOutcomes)).toEqual({ difficulty: "easy", cause: null });
+  expect(difficultyOf(["right", "wrong"], filterOutcomes)).toEqual({ difficulty: "easy", cause: null });
+  expect(difficultyOf(["no box"], filterOutcomes)).toEqual({ difficulty: "hard", cause: "no box" });
+  expect(difficultyOf(["right", "truncated", "wrong", "truncated"], filterOutcomes).cause).toBe("truncated");
+  expect(difficultyOf(["truncated", "wrong", "right"], filterOutcomes).cause).toBe("wrong");
 });
 
 const evidence = (model: string, ...texts: string[]) =>
@@ -50,6 +65,7 @@ const evidence = (model: string, ...texts: string[]) =>
     question,
     model,
     texts.map((text, sample) => answerOf(question, sample, text)),
+    "boxed",
   );
 
 test("evidence is what a model's answers say", () => {

@@ -39,5 +39,5 @@ export function known(id: string, right: number, of: number, changes: Partial<Qu
   const answers = Array.from({ length: of }, (_, sample) =>
     answerOf(question, sample, sample < right ? "\\boxed{A}" : "\\boxed{B}"),
   );
-  return candidateOf(question, of === 0 ? [] : [evidenceOf(question, "m", answers)], "all");
+  return candidateOf(question, of === 0 ? [] : [evidenceOf(question, "m", answers, "boxed")], "all");
 }
