@@ -1,21 +1,24 @@
 #include "core/thread_pool.h"
 
-#include <sched.h>
-
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
-#include <cstdio>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "core/available_cores.h"
+#include "core/error.h"
+
 namespace rlvr {
 
 namespace {
-// Spins about this long for the next loop before sleeping: a decode step is a chain of short loops.
-constexpr int kSpins = 4000;
+// A thread spins about this long for the next loop before it sleeps: a decode step is a chain of short loops, and
+// waking a sleeping thread costs 10 to 30 microseconds, a spinning one less than one.
+constexpr std::chrono::microseconds kSpin{60};
+constexpr int kPausesPerLook = 64;  // at the clock: about two microseconds
 
 inline void Pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -23,32 +26,45 @@ inline void Pause() {
 #endif
 }
 
-int CgroupQuota() {
-  long long quota = -1, period = 0;
-  if (std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
-    if (std::fscanf(file, "%lld %lld", &quota, &period) != 2) quota = -1;
-    std::fclose(file);
+// Spins until done() or for kSpin; whether done.
+template <typename Done>
+bool Spin(const Done& done) {
+  for (int i = 0; i < kPausesPerLook; ++i) {  // the usual case asks no clock
+    if (done()) return true;
+    Pause();
   }
-  return quota > 0 && period > 0 ? static_cast<int>((quota + period - 1) / period) : 0;
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < kPausesPerLook; ++i) {
+      if (done()) return true;
+      Pause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return done();
 }
+
+thread_local const ThreadPool* running_pool = nullptr;  // whose loop this thread is in
+
+class InLoop {
+ public:
+  explicit InLoop(const ThreadPool* pool) : before_(std::exchange(running_pool, pool)) {}
+  ~InLoop() { running_pool = before_; }
+
+ private:
+  const ThreadPool* before_;
+};
 }  // namespace
 
-int AvailableCores() {
-  int cores = 0;
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) cores = CPU_COUNT(&set);
-  if (cores <= 0) cores = static_cast<int>(std::thread::hardware_concurrency());
-  const int quota = CgroupQuota();
-  if (quota > 0 && quota < cores) cores = quota;
-  return cores > 0 ? cores : 1;
-}
-
 struct ThreadPool::State {
+  explicit State(int threads) : begun(static_cast<size_t>(threads)) {}
   std::vector<std::thread> workers;
   std::mutex mutex;
   std::condition_variable wake;
   std::atomic<uint64_t> generation{0};
   std::atomic<int> running{0};
+  // The loop whose part was last begun, for each worker. A worker takes its part so, and the caller takes the parts of
+  // workers that have not come: on a shared core a loop does not wait for one that sleeps.
+  std::vector<std::atomic<uint64_t>> begun;
   std::atomic<bool> stop{false};
   int sleepers = 0;  // under mutex
   const std::function<void(int64_t, int64_t, int)>* body = nullptr;
@@ -56,7 +72,8 @@ struct ThreadPool::State {
   std::mutex error_mutex;
   std::exception_ptr error;
 
-  void RunPart(int thread, int threads) {
+  void RunPart(const ThreadPool* pool, int thread, int threads) {
+    const InLoop in_loop(pool);
     const int64_t begin = count * thread / threads, end = count * (thread + 1) / threads;
     if (begin == end) return;
     try {
@@ -67,27 +84,35 @@ struct ThreadPool::State {
     }
   }
 
-  void Work(int thread, int threads) {
+  // Whether `thread`'s part of loop `loop` is now the caller's of this function to run.
+  bool Begin(int thread, uint64_t loop) {
+    std::atomic<uint64_t>& last = begun[static_cast<size_t>(thread)];
+    uint64_t before = last.load(std::memory_order_relaxed);
+    return before < loop && last.compare_exchange_strong(before, loop, std::memory_order_acq_rel);
+  }
+
+  void Work(const ThreadPool* pool, int thread, int threads) {
     uint64_t seen = 0;
+    const auto called = [&] { return generation.load(std::memory_order_acquire) != seen || stop; };
     for (;;) {
-      for (int spin = 0; spin < kSpins && generation.load(std::memory_order_acquire) == seen && !stop; ++spin) Pause();
-      if (generation.load(std::memory_order_acquire) == seen && !stop) {
+      if (!Spin(called)) {
         std::unique_lock<std::mutex> lock(mutex);
         ++sleepers;
-        wake.wait(lock, [&] { return generation.load(std::memory_order_acquire) != seen || stop; });
+        wake.wait(lock, called);
         --sleepers;
       }
       if (stop) return;
       seen = generation.load(std::memory_order_acquire);
-      RunPart(thread, threads);
+      if (!Begin(thread, seen)) continue;
+      RunPart(pool, thread, threads);
       running.fetch_sub(1, std::memory_order_release);
     }
   }
 };
 
 ThreadPool::ThreadPool(int threads)
-    : threads_(threads > 0 ? threads : AvailableCores()), state_(std::make_unique<State>()) {
-  for (int i = 1; i < threads_; ++i) state_->workers.emplace_back([this, i] { state_->Work(i, threads_); });
+    : threads_(threads > 0 ? threads : AvailableCores()), state_(std::make_unique<State>(threads_)) {
+  for (int i = 1; i < threads_; ++i) state_->workers.emplace_back([this, i] { state_->Work(this, i, threads_); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -100,8 +125,10 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::ParallelFor(int64_t count, const std::function<void(int64_t, int64_t, int)>& body) {
+  RLVR_CHECK(running_pool != this, "a parallel loop inside a loop of the same pool");
   if (count <= 0) return;
   if (threads_ == 1 || count == 1) {
+    const InLoop in_loop(this);
     body(0, count, 0);
     return;
   }
@@ -109,20 +136,24 @@ void ThreadPool::ParallelFor(int64_t count, const std::function<void(int64_t, in
   s.body = &body;
   s.count = count;
   s.running.store(threads_ - 1, std::memory_order_relaxed);
+  uint64_t loop;
   bool asleep;
   {
     std::lock_guard<std::mutex> lock(s.mutex);
-    s.generation.fetch_add(1, std::memory_order_release);
+    loop = s.generation.fetch_add(1, std::memory_order_release) + 1;
     asleep = s.sleepers > 0;
   }
   if (asleep) s.wake.notify_all();
-  s.RunPart(0, threads_);
-  for (int spin = 0; s.running.load(std::memory_order_acquire) != 0; ++spin) {
-    if (spin < kSpins) {
-      Pause();
-    } else {
-      std::this_thread::yield();  // the core is shared: let the worker have it
-    }
+  s.RunPart(this, 0, threads_);
+  for (int thread = 1; thread < threads_; ++thread) {
+    if (!s.Begin(thread, loop)) continue;
+    s.RunPart(this, thread, threads_);
+    s.running.fetch_sub(1, std::memory_order_release);
+  }
+  const auto ended = [&] { return s.running.load(std::memory_order_acquire) == 0; };
+  // The core may be shared: then the worker should have it.
+  if (!Spin(ended)) {
+    while (!ended()) std::this_thread::yield();
   }
   if (s.error) std::rethrow_exception(std::exchange(s.error, nullptr));
 }

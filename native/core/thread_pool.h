@@ -5,10 +5,9 @@
 #include <functional>
 #include <memory>
 
-namespace rlvr {
+#include "core/available_cores.h"
 
-// Cores this process may use: affinity and the cgroup's CPU quota, at least 1.
-int AvailableCores();
+namespace rlvr {
 
 class ThreadPool {
  public:
@@ -19,6 +18,7 @@ class ThreadPool {
 
   // Calls body(begin, end, thread) once for each of up to threads() contiguous parts of [0, count).
   // Parts depend on count and threads() alone. An exception of a part is rethrown here after all have ended.
+  // One loop at a time, and none inside another (RLVR_INTERNAL): its threads are taken.
   void ParallelFor(int64_t count, const std::function<void(int64_t begin, int64_t end, int thread)>& body);
 
  private:

@@ -2,7 +2,10 @@
 #include "core/thread_pool.h"
 
 #include <atomic>
+#include <chrono>
+#include <ctime>
 #include <stdexcept>
+#include <thread>
 
 #include "test.h"
 
@@ -85,6 +88,52 @@ TEST("five thousand short loops give the right sums") {
     if (part[0] + part[1] != count * (count - 1) / 2 + count * n) ++wrong;
   }
   EXPECT_EQ(wrong, 0);
+}
+
+TEST("a loop inside a loop of the same pool is refused, in every part, and one of another pool is not") {
+  for (int threads : {1, 2}) {
+    ThreadPool outer(threads), other(2);
+    std::atomic<int> refused{0}, inner{0};
+    outer.ParallelFor(threads, [&](int64_t, int64_t, int thread) {
+      try {
+        outer.ParallelFor(2, [&](int64_t, int64_t, int) { inner += 100; });
+      } catch (const Error& error) {
+        if (error.code() == ErrorCode::kInternal) ++refused;
+      }
+      if (thread == 0) other.ParallelFor(2, [&](int64_t, int64_t, int) { ++inner; });
+    });
+    EXPECT_EQ(refused.load(), threads);
+    EXPECT_EQ(inner.load(), 2);
+    outer.ParallelFor(2, [&](int64_t begin, int64_t end, int) { inner += static_cast<int>(end - begin); });
+    EXPECT_EQ(inner.load(), 4);
+  }
+}
+
+TEST("an idle pool sleeps: it takes no processor time") {
+  ThreadPool pool(4);
+  pool.ParallelFor(4, [](int64_t, int64_t, int) {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the spinning has ended
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_LE(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC, 0.05);
+  std::atomic<int> sum{0};  // and wakes again
+  pool.ParallelFor(8, [&](int64_t begin, int64_t end, int) { sum += static_cast<int>(end - begin); });
+  EXPECT_EQ(sum.load(), 8);
+}
+
+TEST("a pool that sleeps between loops gives the right sums, and may go away asleep") {
+  int64_t total = 0;
+  {
+    ThreadPool pool(3);
+    for (int i = 0; i < 20; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::atomic<int64_t> sum{0};
+      pool.ParallelFor(30, [&](int64_t begin, int64_t end, int) { sum += end - begin; });
+      total += sum.load();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  EXPECT_EQ(total, 600);
 }
 
 TEST("pools come and go, with and without work") {
