@@ -16,8 +16,8 @@ using cpu::kPanel;
 
 constexpr int64_t kQuad = 4;  // inputs that come together
 // How far ahead weights are asked for: the hardware's own prefetching stops at the end of a page, which here is only a
-// thousand cycles away. The products of a decode step on 2 threads took 9 % less time so (1 row of Q4_1), or 10 % (9 rows
-// of a Q4_K_M model).
+// thousand cycles away. The products of a decode step on 2 threads took 9 % less time so (1 row of Q4_1), or 10 % (9
+// rows of a Q4_K_M model).
 constexpr int64_t kPrefetchBytes = 1024;
 
 // Reads a panel of a quantised type T, block by block and in each quad by quad.
