@@ -68,9 +68,10 @@ void Decoder::LayerForward(const SpanBatch& batch, int64_t index, const LayerAct
   if (s.fused_qkv) {
     layer.qkv[0].Forward(ops_, scratch.normed, a.u_qkv[0], a.qkv);
   } else {
-    layer.qkv[0].Forward(ops_, scratch.normed, a.u_qkv[0], s.qk_norm ? a.q_raw : a.q);
-    layer.qkv[1].Forward(ops_, scratch.normed, a.u_qkv[1], s.qk_norm ? a.k_raw : a.k);
-    layer.qkv[2].Forward(ops_, scratch.normed, a.u_qkv[2], a.v);
+    const LinearPart qkv[] = {layer.qkv[0].Part(a.u_qkv[0], s.qk_norm ? a.q_raw : a.q),
+                              layer.qkv[1].Part(a.u_qkv[1], s.qk_norm ? a.k_raw : a.k),
+                              layer.qkv[2].Part(a.u_qkv[2], a.v)};
+    ops_.Linears(scratch.normed, qkv);
   }
   if (s.qk_norm) {
     auto heads = [&](const Tensor& t, int64_t n) { return t.Reshape(rows * n, s.head_dim); };
@@ -93,8 +94,9 @@ void Decoder::LayerForward(const SpanBatch& batch, int64_t index, const LayerAct
   if (s.fused_gate_up) {
     layer.gate_up[0].Forward(ops_, scratch.normed, a.u_gate_up[0], a.gate_up);
   } else {
-    layer.gate_up[0].Forward(ops_, scratch.normed, a.u_gate_up[0], gate);
-    layer.gate_up[1].Forward(ops_, scratch.normed, a.u_gate_up[1], up);
+    const LinearPart gate_up[] = {layer.gate_up[0].Part(a.u_gate_up[0], gate),
+                                  layer.gate_up[1].Part(a.u_gate_up[1], up)};
+    ops_.Linears(scratch.normed, gate_up);
   }
   ops_.GatedActivation(gate, up, s.activation, scratch.gated);
   const Tensor& ffn = s.post_norms ? a.ffn : scratch.branch;

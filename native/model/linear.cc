@@ -2,9 +2,13 @@
 
 namespace rlvr {
 
+LinearPart LinearLayer::Part(const Tensor& u, const Tensor& y) const {
+  return {weight, bias, lora, rank() > 0 ? u : Tensor(), y};
+}
+
 void LinearLayer::Forward(Ops& ops, const Tensor& x, const Tensor& u, const Tensor& y) const {
-  ops.Linear(x, weight, bias, y);
-  if (u.defined() && rank() > 0) ops.Lora(x, lora, u, y);
+  const LinearPart part = Part(u, y);
+  ops.Linears(x, {&part, 1});
 }
 
 void LinearLayer::Backward(Ops& ops, const Tensor& x, const Tensor& u, const Tensor& dy, const Tensor& du,

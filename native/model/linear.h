@@ -22,6 +22,7 @@ struct LinearLayer {
   int64_t rank() const { return lora.a.rows(); }  // 0: no adapter
 
   // u: [T, rank], kept for the backward; undefined without an adapter or when it is switched off.
+  LinearPart Part(const Tensor& u, const Tensor& y) const;
   void Forward(Ops& ops, const Tensor& x, const Tensor& u, const Tensor& y) const;
   // Adds to the gradients of what is trained; dx (+)= the input's gradient when dx is defined.
   // du: scratch [T, rank].

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/tensor.h"
 #include "ops/span_view.h"
@@ -41,6 +42,15 @@ struct LoraView {
   Tensor a_t;  // activation [in, rank]
   Tensor b_t;  // activation [rank, out]
   double scale = 0;
+};
+
+// One of several linear layers that read the same input.
+struct LinearPart {
+  PackedWeight weight;
+  Tensor bias;  // activation [1, out] or undefined
+  LoraView lora;
+  Tensor u;  // activation [T, rank], kept for the backward; undefined: no LoRA
+  Tensor y;  // activation [T, out]
 };
 
 enum class Activation : uint8_t { kSilu, kGeluTanh };
@@ -161,6 +171,13 @@ class Ops {
   virtual void LinearWeightGrad(const Tensor& dy, const Tensor& x, const Tensor& dw) = 0;
   // u = x A^T; y += (scale * u) B^T. u: [T, rank], kept for the backward.
   virtual void Lora(const Tensor& x, const LoraView& lora, const Tensor& u, const Tensor& y) = 0;
+  // For each part Linear, then Lora when its u is defined, with the same bits; a backend may do them at once.
+  virtual void Linears(const Tensor& x, std::span<const LinearPart> parts) {
+    for (const LinearPart& part : parts) {
+      Linear(x, part.weight, part.bias, part.y);
+      if (part.u.defined()) Lora(x, part.lora, part.u, part.y);
+    }
+  }
   // du = scale * (dy B); db += scale * dy^T u; da += du^T x; dx += du A when dx is defined. du: scratch [T, rank].
   virtual void LoraBackward(const Tensor& x, const Tensor& u, const Tensor& dy, const LoraView& lora, const Tensor& du,
                             const Tensor& da, const Tensor& db, const Tensor& dx) = 0;

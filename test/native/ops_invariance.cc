@@ -55,7 +55,7 @@ void ExpectRowsStandAlone(Ops& ops, const std::string& what, int64_t rows, const
   };
   const std::vector<Tensor> whole = outputs(rows);
   run(0, rows, whole);
-  for (int64_t size : {1, 2, 3, 4, 5, 7, 8, 13}) {
+  for (int64_t size : {1, 2, 3, 4, 5, 7, 8, 13, 20}) {
     for (int64_t first = 0; first < rows; first += size) {
       const int64_t count = std::min(size, rows - first);
       const std::vector<Tensor> part = outputs(count);
@@ -81,7 +81,7 @@ TEST("a row of a linear layer has the same bits alone and in any batch, for ever
   ForEachIsa([](Ops& ops, const std::string& isa) {
     for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
                         DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
-      const int64_t rows = 37, in = 1280, out = 77;
+      const int64_t rows = 70, in = 1280, out = 77;
       Data data(ops);
       const Tensor x = data.Random(rows, in), dy = data.Random(rows, out), bias = data.Random(1, out);
       CaseWeight weight(DType::kF32, dtype, data.Random(out, in), false);
@@ -93,6 +93,28 @@ TEST("a row of a linear layer has the same bits alone and in any batch, for ever
                            });
     }
   });
+}
+
+TEST("layers done together have the bits of those done one by one") {
+  int compared = 0;
+  for (const std::string& isa : CpuIsas()) {
+    for (int threads : {1, 2, 3}) {
+      TestBackend cpu("cpu", threads, isa);
+      for (const LinearsSpec& spec : LinearsSpecs()) {
+        LinearsCase together(*cpu, spec), single(*cpu, spec);
+        together.Run(*cpu);
+        single.Reset();
+        single.Prepare(*cpu);
+        single.ForwardOneByOne(*cpu);
+        for (size_t i = 0; i < together.outputs().size(); ++i, ++compared) {
+          if (SameBits(together.outputs()[i].value, single.outputs()[i].value)) continue;
+          const std::string& output = together.outputs()[i].name;
+          Fail(__FILE__, __LINE__, Concat(spec.name, " [", isa, "]: ", output, " on ", threads, " threads"));
+        }
+      }
+    }
+  }
+  EXPECT_LE(100, compared);
 }
 
 TEST("a row of LoRA, forward and backward, has the same bits alone and in any batch") {

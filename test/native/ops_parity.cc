@@ -35,6 +35,7 @@ void CompareWithReference(const std::string& op) {
 
 TEST("cpu rms_norm agrees with the reference") { CompareWithReference("rms_norm"); }
 TEST("cpu linear agrees with the reference for every weight type") { CompareWithReference("linear"); }
+TEST("cpu linears agree with the reference") { CompareWithReference("linears"); }
 TEST("cpu transpose agrees with the reference") { CompareWithReference("transpose"); }
 TEST("cpu lora agrees with the reference") { CompareWithReference("lora"); }
 TEST("cpu rope agrees with the reference") { CompareWithReference("rope"); }

@@ -23,6 +23,7 @@ class CpuBackend : public Ops {
   void Embed(const Tensor& ids, const PackedWeight& w, double scale, const Tensor& y) override;
   void EmbedBackward(const Tensor& ids, double scale, const Tensor& dy, const Tensor& dw) override;
   void Linear(const Tensor& x, const PackedWeight& w, const Tensor& bias, const Tensor& y) override;
+  void Linears(const Tensor& x, std::span<const LinearPart> parts) override;
   void LinearInputGrad(const Tensor& dy, const PackedWeight& w, bool accumulate, const Tensor& dx) override;
   void LinearWeightGrad(const Tensor& dy, const Tensor& x, const Tensor& dw) override;
   void Lora(const Tensor& x, const LoraView& lora, const Tensor& u, const Tensor& y) override;
@@ -69,6 +70,7 @@ class CpuBackend : public Ops {
   std::byte* Scratch(int thread) const { return scratch_ + static_cast<size_t>(thread) * scratch_bytes_; }
   // Splits a product over the threads.
   void Multiply(Product product);
+  void MultiplyFewRows(FewRows rows);
   // Runs all of it on this thread.
   void MultiplyHere(Product product, std::byte* scratch) const;
   void PlanRows(Product& product, int threads) const;

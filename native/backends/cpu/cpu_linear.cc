@@ -1,6 +1,7 @@
 // Linear layers, embeddings and LoRA: which product each is, and how its items are split over threads.
 #include <algorithm>
-#include <atomic>
+#include <array>
+#include <thread>
 
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cpu/pack.h"
@@ -12,45 +13,90 @@ size_t CpuBackend::PackedBytes(DType dtype, int64_t out, int64_t in) const { ret
 
 void CpuBackend::Pack(const WeightSource& source, PackedWeight& w) { cpu::Pack(pool_, source, w); }
 
+void WaitUntilSet(const int32_t* flag) {
+  for (int spin = 0; __atomic_load_n(flag, __ATOMIC_ACQUIRE) == 0; ++spin) {
+    if (spin > 1000) std::this_thread::yield();  // the core is shared: let the other thread have it
+  }
+}
+
+namespace {
+// Multiply-adds that are worth handing out: about three microseconds.
+constexpr int64_t kWorthHandingOut = 128 * 1024;
+
+// Rows that FewRows takes; three are for the zeros that fill up a tile.
+bool AreFew(int64_t rows, int64_t inner) { return rows <= kFewRows && (rows + 3) * inner <= kPackedRows; }
+
+FewRows FewRowsOf(const Product& product, FewRowsPart& part) {
+  part.dtype = product.b.dtype;
+  part.weight = product.b.packed;
+  part.out = product.n;
+  part.bias = product.bias;
+  part.y = product.y;
+  part.y_row = product.y_row;
+  FewRows few;
+  few.x = product.x;
+  few.x_row = product.x_row;
+  few.m = product.m;
+  few.inner = product.inner;
+  few.parts = &part;
+  few.parts_count = 1;
+  return few;
+}
+
+bool IsFewRows(const Product& product) {
+  return product.b.kind == Factor::Kind::kPacked && !product.accumulate && product.x_inner == 1 &&
+         product.x_scale == 1 && AreFew(product.m, product.inner);
+}
+}  // namespace
+
 // Rows of an item: as many as fit the packed rows beside their inner block, fewer when that leaves threads idle.
 void CpuBackend::PlanRows(Product& product, int threads) const {
   const int64_t tile = kernels_.tile_rows;
   const int64_t inner = std::clamp<int64_t>((product.inner + kBlock - 1) / kBlock * kBlock, kBlock, kInnerBlock);
-  int64_t rows = std::max(tile, kPackedRows / inner / tile * tile);
+  const int64_t rows = std::max(tile, kPackedRows / inner / tile * tile);
+  int64_t blocks = (product.m + rows - 1) / rows;
   const int64_t items = 4 * threads;  // enough that the last one out is not waited for long
   const int64_t panels = Panels(product.n);
-  if (threads > 1 && panels < items) {
-    const int64_t blocks = (items + panels - 1) / panels;
-    rows = std::min(rows, std::max(tile, (product.m / blocks + tile - 1) / tile * tile));
-  }
-  // Few rows stay one item whatever the register tile: they may be unpacked for all at once.
-  product.row_block = product.m <= kFewRows ? product.m : rows;
+  if (threads > 1) blocks = std::max(blocks, (items + panels - 1) / panels);
+  // Even blocks of whole tiles.
+  product.row_block = std::max(tile, ((product.m + blocks - 1) / blocks + tile - 1) / tile * tile);
+  product.threads = threads;
 }
 
 void CpuBackend::Multiply(Product product) {
   if (product.m == 0 || product.n == 0) return;
   RLVR_CHECK(scratch_ != nullptr, "an op before SetWorkspace()");
-  constexpr int64_t kWorthHandingOut = 128 * 1024;  // multiply-adds: about three microseconds
   const bool alone = pool_.threads() == 1 || product.m * product.n * product.inner < kWorthHandingOut;
   if (alone) return MultiplyHere(product, Scratch(0));
+  if (IsFewRows(product)) {
+    FewRowsPart part;
+    return MultiplyFewRows(FewRowsOf(product, part));
+  }
   PlanRows(product, pool_.threads());
-  const int64_t blocks = (product.m + product.row_block - 1) / product.row_block;
-  const int64_t items = blocks * Panels(product.n);
-  // Groups of items are taken as threads come free: a core may be shared with other programs. Every group packs its
-  // rows again, so few rows, whose packing weighs more, make fewer groups.
-  const int64_t groups = std::min(items, int64_t{pool_.threads()} * (product.m <= kFewRows ? 2 : 4));
-  std::atomic<int64_t> next{0};
-  pool_.ParallelFor(std::min<int64_t>(pool_.threads(), groups), [&](int64_t, int64_t, int thread) {
-    for (int64_t g; (g = next.fetch_add(1, std::memory_order_relaxed)) < groups;) {
-      kernels_.product(product, items * g / groups, items * (g + 1) / groups, Scratch(thread));
-    }
-  });
+  int64_t next_item = 0;
+  pool_.ParallelFor(pool_.threads(),
+                    [&](int64_t, int64_t, int thread) { kernels_.product(product, &next_item, Scratch(thread)); });
 }
 
 void CpuBackend::MultiplyHere(Product product, std::byte* scratch) const {
+  if (IsFewRows(product)) {
+    FewRowsPart part;
+    FewRowsProgress progress;
+    return kernels_.few_rows(FewRowsOf(product, part), &progress, scratch);
+  }
   PlanRows(product, 1);
-  const int64_t blocks = (product.m + product.row_block - 1) / product.row_block;
-  kernels_.product(product, 0, blocks * Panels(product.n), scratch);
+  int64_t next_item = 0;
+  kernels_.product(product, &next_item, scratch);
+}
+
+void CpuBackend::MultiplyFewRows(FewRows rows) {
+  int64_t work = 0;
+  for (int i = 0; i < rows.parts_count; ++i) work += rows.m * rows.inner * rows.parts[i].out;
+  FewRowsProgress progress;
+  if (pool_.threads() == 1 || work < kWorthHandingOut) return kernels_.few_rows(rows, &progress, Scratch(0));
+  rows.threads = pool_.threads();
+  pool_.ParallelFor(pool_.threads(),
+                    [&](int64_t, int64_t, int thread) { kernels_.few_rows(rows, &progress, Scratch(thread)); });
 }
 
 namespace {
@@ -86,6 +132,42 @@ void CpuBackend::Linear(const Tensor& x, const PackedWeight& w, const Tensor& bi
   Product product = RowsTimes(View(x), 1, PackedFactor(w, false), View(y), false);
   product.bias = View(bias).data;
   Multiply(product);
+}
+
+void CpuBackend::Linears(const Tensor& x, std::span<const LinearPart> parts) {
+  bool together = x.rows() > 0 && parts.size() <= kFewRowsParts && AreFew(x.rows(), x.cols());
+  for (const LinearPart& part : parts) together = together && (!part.u.defined() || part.u.cols() <= kFewRowsMaxRank);
+  if (!together) return Ops::Linears(x, parts);
+  RLVR_CHECK(scratch_ != nullptr, "an op before SetWorkspace()");
+  const Floats from = View(x);
+  std::array<FewRowsPart, kFewRowsParts> few;
+  FewRows rows;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const LinearPart& part = parts[i];
+    RLVR_CHECK(x.rows() == part.y.rows() && x.cols() == part.weight.in && part.y.cols() == part.weight.out);
+    const Floats y = View(part.y);
+    few[i] = {part.weight.dtype, part.weight.data, y.cols, View(part.bias).data, y.data, y.stride};
+    if (!part.u.defined()) continue;
+    const Floats a_t = View(part.lora.a_t), b_t = View(part.lora.b_t), u = View(part.u);
+    RLVR_CHECK(a_t.rows == x.cols() && a_t.cols == u.cols && b_t.rows == u.cols && b_t.cols == y.cols);
+    RLVR_CHECK(u.rows == x.rows());
+    few[i].rank = u.cols;
+    few[i].a_t = a_t.data;
+    few[i].a_row = a_t.stride;
+    few[i].b_t = b_t.data;
+    few[i].b_row = b_t.stride;
+    few[i].scale = static_cast<float>(part.lora.scale);
+    few[i].u = u.data;
+    few[i].u_row = u.stride;
+    rows.lora = rows.lora || u.cols > 0;
+  }
+  rows.x = from.data;
+  rows.x_row = from.stride;
+  rows.m = from.rows;
+  rows.inner = from.cols;
+  rows.parts = few.data();
+  rows.parts_count = static_cast<int>(parts.size());
+  MultiplyFewRows(rows);
 }
 
 void CpuBackend::LinearInputGrad(const Tensor& dy, const PackedWeight& w, bool accumulate, const Tensor& dx) {

@@ -2,6 +2,7 @@
 #include "backends/cpu/simd-inl.h"
 #include "backends/cpu/unpack-inl.h"
 #include "backends/cpu/linear-inl.h"
+#include "backends/cpu/few_rows-inl.h"
 #include "backends/cpu/embed-inl.h"
 #include "backends/cpu/rms_norm-inl.h"
 #include "backends/cpu/elementwise-inl.h"

@@ -44,10 +44,48 @@ struct Product {
   bool accumulate = false;  // the sum continues from y
   const float* bias = nullptr;
   int64_t row_block = 0;  // rows of an item; items run over row blocks, and within one over panels of 32 columns
+  int threads = 1;        // that share the items
 };
 
+// Few rows X [m, inner] times several weights that read them, each with its LoRA:
+// y = x W^T + bias, then y += scale (x A^T) B^T with u = x A^T kept. The bits are those of the products one by one.
+constexpr int64_t kFewRows = 64;
+constexpr int64_t kFewRowsMaxRank = 64;
+constexpr int kFewRowsParts = 4;
+struct FewRowsPart {
+  DType dtype = DType::kF32;
+  const std::byte* weight = nullptr;  // packed [out, inner]
+  int64_t out = 0;
+  const float* bias = nullptr;
+  float* y = nullptr;
+  int64_t y_row = 0;
+  int64_t rank = 0;            // 0: no LoRA
+  const float* a_t = nullptr;  // [inner, rank]
+  int64_t a_row = 0;
+  const float* b_t = nullptr;  // [rank, out]
+  int64_t b_row = 0;
+  float scale = 0;
+  float* u = nullptr;  // [m, rank]
+  int64_t u_row = 0;
+};
+struct FewRows {
+  const float* x = nullptr;
+  int64_t x_row = 0;
+  int64_t m = 0, inner = 0;
+  const FewRowsPart* parts = nullptr;
+  int parts_count = 0;
+  bool lora = false;  // any part has one
+  int threads = 1;
+};
+// What the threads of a call share; starts as zeros.
+struct FewRowsProgress {
+  int64_t next = 0;
+  int32_t ready[kFewRowsParts] = {};  // 1 when the part's u is there
+};
+// Waits, without giving up the core at first, until another thread has stored a 1.
+void WaitUntilSet(const int32_t* flag);
+
 // Bytes of scratch that a kernel may use on each thread.
-constexpr int64_t kFewRows = 24;             // so many are one item, so that a weight may be unpacked once for all
 constexpr int64_t kInnerBlock = 1024;        // the inner dimension is cut here: a panel of F32 takes 128 KiB
 constexpr int64_t kPackedRows = 128 * 1024;  // floats of packed X, 512 KiB: with the panel it fits an L2 of 1 MiB
 constexpr size_t kProductScratch = (kPackedRows + 12 * kInnerBlock + kInnerBlock * 32 + 64 * 32) * sizeof(float);
@@ -124,7 +162,9 @@ struct Kernels {
   const char* name;
   int64_t tile_rows;  // rows of a register tile; row blocks are multiples of it
 
-  void (*product)(const Product&, int64_t begin, int64_t end, std::byte* scratch);
+  // Each of the threads calls these with the same counters, which start at 0 and give out the items.
+  void (*product)(const Product&, int64_t* next_item, std::byte* scratch);
+  void (*few_rows)(const FewRows&, FewRowsProgress*, std::byte* scratch);  // m <= kFewRows, m * inner <= kPackedRows
   void (*embed)(const Factor& w, const int32_t* ids, float scale, Floats y, int64_t begin, int64_t end);
   void (*transpose)(Floats from, Floats to, int64_t begin, int64_t end);
 

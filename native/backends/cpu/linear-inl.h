@@ -3,10 +3,9 @@
 // depend on the number of rows, on the tiling, or on the threads: cutting the chain stores and reloads an F32.
 // 1  a register tile of kTileRows rows x 32 columns over panels of B [inner][32]; X packed [inner][rows] once a row
 //    block, because rows that lie a multiple of 4 KiB apart would evict each other from the L1
-// 2  quantised panels are unpacked once a row block to a tile in the L2, and the F32 kernel runs on it
-// 3  at most kDirectTiles tiles of kDirectRows rows (decoding): unpacked in registers, no tile of weights. 5 to 12 rows
-//    of Q4_1 take 25 to 30 % less time so than by way 2 on AVX-512; of two tiles, the second finds the panel in the L1
-// 4  cutting the inner dimension at 128 to keep unpacked panels in the L1 was slower than way 2 at every row count
+// 2  quantised panels are unpacked once a row block to a tile in the L2, and the F32 kernel runs on it; few rows have
+//    kernels of their own (few_rows-inl.h)
+// 3  cutting the inner dimension at 128 to keep unpacked panels in the L1 was slower than way 2 at every row count
 namespace rlvr {
 namespace RLVR_ISA_NAMESPACE {
 namespace {
@@ -15,14 +14,6 @@ using cpu::Factor;
 using cpu::kInnerBlock;
 using cpu::kPackedRows;
 using cpu::Product;
-
-#if defined(RLVR_ISA_AVX512)
-constexpr int64_t kDirectRows = 12;  // 24 accumulators; the scales become memory operands
-constexpr int64_t kDirectTiles = 2;
-#else
-constexpr int64_t kDirectRows = 4;  // with more, 16 registers spill, and way 2 is faster
-constexpr int64_t kDirectTiles = 1;
-#endif
 
 // y[i][0..NV*16) (+)= sum over k of x[k * xs + i] * b[k * bs ..]
 template <int MR, int NV>
@@ -154,120 +145,51 @@ inline const float* PanelOf(const Product& g, int64_t p, int64_t k0, int64_t cou
   return tile;
 }
 
-inline void AddBias(const Product& g, int64_t first, int64_t rows, int64_t p) {
-  if (g.bias == nullptr) return;
-  const int64_t begin = p * kPanel, end = Smaller(g.n, begin + kPanel);
+// Panel p of y, rows [first, first + rows).
+inline void AddBias(const float* bias, float* y, int64_t y_row, int64_t n, int64_t first, int64_t rows, int64_t p) {
+  if (bias == nullptr) return;
+  const int64_t begin = p * kPanel, end = Smaller(n, begin + kPanel);
   for (int64_t r = first; r < first + rows; ++r) {
-    for (int64_t j = begin; j < end; ++j) g.y[r * g.y_row + j] += g.bias[j];
+    for (int64_t j = begin; j < end; ++j) y[r * y_row + j] += bias[j];
   }
 }
 
-// Rows [first, first + rows) of few rows: every vector of weights is unpacked to registers and used for all at once.
-// x: [inner][MR].
-template <int MR, DType T>
-void DirectPanel(const Product& g, const float* x, int64_t first, int64_t rows, int64_t p) {
-  const std::byte* panel = g.b.packed + static_cast<size_t>(p) * cpu::PanelBytes(FormatOf(T), g.b.in);
-  Reader<T> reader;
-  V acc[MR][2];
-#pragma GCC unroll 12
-  for (int i = 0; i < MR; ++i) acc[i][0] = acc[i][1] = Zero();
-  for (int64_t k = 0; k < g.inner; k += Reader<T>::kGroup) {
-    reader.Begin(panel, k);
-    const int64_t group = Smaller(Reader<T>::kGroup, g.inner - k);
-#pragma GCC unroll 2
-    for (int64_t n = 0; n < group; ++n) {
-      V a, b;
-      reader.Get(n, a, b);
-#pragma GCC unroll 12
-      for (int i = 0; i < MR; ++i) {
-        const V xi = Set1(x[(k + n) * MR + i]);
-        acc[i][0] = Fma(xi, a, acc[i][0]);
-        acc[i][1] = Fma(xi, b, acc[i][1]);
-      }
-    }
-  }
-  const int64_t cols = Smaller(kPanel, g.n - p * kPanel);
-#pragma GCC unroll 12
-  for (int i = 0; i < MR; ++i) {
-    if (i >= rows) break;
-    float* y = g.y + (first + i) * g.y_row + p * kPanel;
-    StoreN(y, acc[i][0], cols);
-    if (cols > 16) StoreN(y + 16, acc[i][1], cols - 16);
-  }
-  AddBias(g, first, rows, p);
-}
-
-// Rows of a direct tile: a kernel for each row count would not pay for its code, so some are filled up with zeros.
-inline int64_t DirectWidth(int64_t rows) { return rows <= 4 ? rows : rows <= 6 ? 6 : rows <= 9 ? Larger(8, rows) : 12; }
-
-inline void DirectTile(const Product& g, const float* x, int64_t first, int64_t rows, int64_t p) {
-  WithType(g.b.dtype, [=, &g]<DType T>() {
-    switch (DirectWidth(rows)) {
-      case 1: return DirectPanel<1, T>(g, x, first, rows, p);
-      case 2: return DirectPanel<2, T>(g, x, first, rows, p);
-      case 3: return DirectPanel<3, T>(g, x, first, rows, p);
-      case 4: return DirectPanel<4, T>(g, x, first, rows, p);
-      default: break;
-    }
-    if constexpr (kDirectRows > 4) {
-      switch (DirectWidth(rows)) {
-        case 6: return DirectPanel<6, T>(g, x, first, rows, p);
-        case 8: return DirectPanel<8, T>(g, x, first, rows, p);
-        case 9: return DirectPanel<9, T>(g, x, first, rows, p);
-        default: return DirectPanel<12, T>(g, x, first, rows, p);
-      }
-    }
-  });
-}
-
-inline void DirectProduct(const Product& g, int64_t begin, int64_t end, float* packed) {
-  const int64_t tiles = DivideUp(g.m, kDirectRows), rows = DivideUp(g.m, tiles);
-  const float* x = g.x;
-  if (g.m > 1 || g.x_inner != 1 || g.x_scale != 1) {
-    for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t count = Smaller(rows, g.m - t * rows);
-      PackTileOfRows(g, t * rows, count, DirectWidth(count), 0, g.inner, packed + t * kDirectRows * g.inner);
-    }
-    x = packed;
-  }
-  for (int64_t p = begin; p < end; ++p) {
-    for (int64_t t = 0; t < tiles; ++t) {
-      DirectTile(g, x + t * kDirectRows * g.inner, t * rows, Smaller(rows, g.m - t * rows), p);
-    }
-  }
-}
-
-void RunProduct(const Product& g, int64_t begin, int64_t end, std::byte* scratch) {
+void RunProduct(const Product& g, int64_t* next_item, std::byte* scratch) {
   float* packed = reinterpret_cast<float*>(scratch);
   float* tile = packed + kPackedRows + 12 * kInnerBlock;
-  const Format f = FormatOf(g.b.dtype);
-  const bool unpacks = g.b.kind == Factor::Kind::kPacked && (f.quantised || f.element == 2);
-  if (unpacks && !g.accumulate && g.m <= kDirectTiles * kDirectRows && g.row_block == g.m &&
-      g.inner * kDirectTiles * kDirectRows <= kPackedRows) {
-    return DirectProduct(g, begin, end, packed);
-  }
-  const int64_t panels = DivideUp(g.n, kPanel);
+  const int64_t panels = DivideUp(g.n, kPanel), items = DivideUp(g.m, g.row_block) * panels;
   // An even cut of the inner dimension in multiples of 32.
   const int64_t cuts = Larger(1, DivideUp(g.inner, kInnerBlock));
   const int64_t inner_block = Larger(kBlock, DivideUp(DivideUp(g.inner, cuts), kBlock) * kBlock);
-  for (int64_t item = begin; item < end;) {
-    const int64_t first = item / panels * g.row_block, rows = Smaller(g.row_block, g.m - first);
-    const int64_t p0 = item % panels, p1 = Smaller(panels, p0 + end - item);
-    item += p1 - p0;
-    // With an empty inner dimension the loop still runs once, to write zeros and the bias.
-    for (int64_t k0 = 0; k0 == 0 || k0 < g.inner; k0 += inner_block) {
-      const int64_t count = Smaller(inner_block, g.inner - k0);
-      PackRows(g, first, rows, k0, count, packed);
-      for (int64_t p = p0; p < p1; ++p) {
-        int64_t stride;
-        const float* b = PanelOf(g, p, k0, count, tile, stride);
-        const int64_t cols = Smaller(kPanel, g.n - p * kPanel);
-        for (int64_t r = 0; r < rows; r += kTileRows) {
-          const int64_t width = Smaller(kTileRows, rows - r);
-          kTiles[width - 1](packed + r * count, width, b, stride, count, g.accumulate || k0 > 0,
-                            g.y + (first + r) * g.y_row + p * kPanel, g.y_row, cols);
+  int64_t packed_first = -1, packed_k0 = -1;
+  for (;;) {
+    // Large pieces first, then smaller ones, so that no thread waits long for the last.
+    const int64_t seen = __atomic_load_n(next_item, __ATOMIC_RELAXED);
+    const int64_t take = Larger(1, (items - seen) / (2 * g.threads));
+    int64_t item = __atomic_fetch_add(next_item, take, __ATOMIC_RELAXED);
+    const int64_t end = Smaller(items, item + take);
+    if (item >= items) return;
+    while (item < end) {
+      const int64_t first = item / panels * g.row_block, rows = Smaller(g.row_block, g.m - first);
+      const int64_t p0 = item % panels, p1 = Smaller(panels, p0 + end - item);
+      item += p1 - p0;
+      // With an empty inner dimension the loop still runs once, to write zeros and the bias.
+      for (int64_t k0 = 0; k0 == 0 || k0 < g.inner; k0 += inner_block) {
+        const int64_t count = Smaller(inner_block, g.inner - k0);
+        if (packed_first != first || packed_k0 != k0) PackRows(g, first, rows, k0, count, packed);
+        packed_first = first;
+        packed_k0 = k0;
+        for (int64_t p = p0; p < p1; ++p) {
+          int64_t stride;
+          const float* b = PanelOf(g, p, k0, count, tile, stride);
+          const int64_t cols = Smaller(kPanel, g.n - p * kPanel);
+          for (int64_t r = 0; r < rows; r += kTileRows) {
+            const int64_t width = Smaller(kTileRows, rows - r);
+            kTiles[width - 1](packed + r * count, width, b, stride, count, g.accumulate || k0 > 0,
+                              g.y + (first + r) * g.y_row + p * kPanel, g.y_row, cols);
+          }
+          if (k0 + count >= g.inner) AddBias(g.bias, g.y, g.y_row, g.n, first, rows, p);
         }
-        if (k0 + count >= g.inner) AddBias(g, first, rows, p);
       }
     }
   }

@@ -124,11 +124,12 @@ void WriteBlock(const Format& f, const RowBlock& in, int j, std::byte* p) {
   }
   const int shift = j < 16 ? 0 : 4;
   for (int k = 0; k < 32; ++k) {
-    values[k * 16 + j % 16] = static_cast<uint8_t>(values[k * 16 + j % 16] | (in.value[k] & 15) << shift);
+    uint8_t& value = values[NibbleOffset(k, j % 16)];
+    value = static_cast<uint8_t>(value | (in.value[k] & 15) << shift);
   }
   auto* planes = reinterpret_cast<uint32_t*>(p + PlanesOffset(f));
   for (int b = 0; b < f.planes; ++b) {
-    for (int k = 0; k < 32; ++k) planes[b * 32 + k] |= ((in.value[k] >> (4 + b)) & 1u) << j;
+    for (int k = 0; k < 32; ++k) planes[b * 32 + j] |= ((in.value[k] >> (4 + b)) & 1u) << PlaneBit(k, b);
   }
 }
 

@@ -75,26 +75,32 @@ inline V LoadBf16(const std::byte* p) {
 }
 inline V LoadF16(const std::byte* p) { return {_mm256_cvtph_ps(Load16(p)), _mm256_cvtph_ps(Load16(p + 16))}; }
 
-// Low nibbles of 16 bytes in `low`, high nibbles in `high`, minus the centre.
-struct NibbleTable {
-  __m256i centre;
-  explicit NibbleTable(float value) : centre(_mm256_set1_epi32(static_cast<int>(value))) {}
+// Sixteen words of four bytes: a byte is one weight of a lane.
+struct Bits {
+  __m256i a, b;
 };
-inline void Nibbles(const std::byte* p, const NibbleTable& table, V& low, V& high) {
-  const __m256i mask = _mm256_set1_epi32(15);
-  const __m256i x = _mm256_cvtepu8_epi32(Load8(p)), y = _mm256_cvtepu8_epi32(Load8(p + 8));
-  low.a = _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_and_si256(x, mask), table.centre));
-  low.b = _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_and_si256(y, mask), table.centre));
-  high.a = _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(x, 4), table.centre));
-  high.b = _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(y, 4), table.centre));
+inline Bits LoadBits(const std::byte* p) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
+          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32))};
 }
-// Adds `value` to the lanes whose bit is set.
-inline V AddWhere(V x, uint32_t bits, V value) {
-  const __m256i all = _mm256_set1_epi32(static_cast<int>(bits));
-  const __m256i low = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128), high = _mm256_slli_epi32(low, 8);
-  const __m256 a = _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all, low), low));
-  const __m256 b = _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all, high), high));
-  return {_mm256_add_ps(x.a, _mm256_and_ps(a, value.a)), _mm256_add_ps(x.b, _mm256_and_ps(b, value.b))};
+inline Bits RightBits(Bits x, int count) { return {_mm256_srli_epi32(x.a, count), _mm256_srli_epi32(x.b, count)}; }
+inline __m256i RotateByOne(__m256i x) { return _mm256_or_si256(_mm256_srli_epi32(x, 1), _mm256_slli_epi32(x, 31)); }
+inline Bits RotateByOne(Bits x) { return {RotateByOne(x.a), RotateByOne(x.b)}; }
+inline Bits KeepBits(Bits x, uint32_t mask) {
+  const __m256i m = _mm256_set1_epi32(static_cast<int>(mask));
+  return {_mm256_and_si256(x.a, m), _mm256_and_si256(x.b, m)};
+}
+// x with the bits of y that are in the mask.
+inline Bits WithBits(Bits x, Bits y, uint32_t mask) {
+  const Bits kept = KeepBits(y, mask);
+  return {_mm256_or_si256(x.a, kept.a), _mm256_or_si256(x.b, kept.b)};
+}
+// The bits of x in the mask, as an integer, less the centre.
+inline V BitsToFloat(Bits x, uint32_t mask, uint32_t centre) {
+  const Bits kept = KeepBits(x, mask);
+  if (centre == 0) return {_mm256_cvtepi32_ps(kept.a), _mm256_cvtepi32_ps(kept.b)};
+  const __m256i c = _mm256_set1_epi32(static_cast<int>(centre));
+  return {_mm256_cvtepi32_ps(_mm256_sub_epi32(kept.a, c)), _mm256_cvtepi32_ps(_mm256_sub_epi32(kept.b, c))};
 }
 
 inline float ReduceAdd(V x) {

@@ -50,22 +50,25 @@ inline V LoadF16(const std::byte* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
 
-// Low nibbles of 16 bytes in `low`, high nibbles in `high`, minus the centre. The permute reads four index bits and
-// ignores the rest, so that neither a mask nor a conversion is needed.
-struct NibbleTable {
-  __m512 values;
-  explicit NibbleTable(float centre)
-      : values(_mm512_sub_ps(_mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                             _mm512_set1_ps(centre))) {}
+// Sixteen words of four bytes: a byte is one weight of a lane.
+struct Bits {
+  __m512i v;
 };
-inline void Nibbles(const std::byte* p, const NibbleTable& table, V& low, V& high) {
-  const __m512i bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  low.v = _mm512_permutexvar_ps(bytes, table.values);
-  high.v = _mm512_permutexvar_ps(_mm512_srli_epi32(bytes, 4), table.values);
+inline Bits LoadBits(const std::byte* p) { return {_mm512_loadu_si512(p)}; }
+inline Bits RightBits(Bits x, int count) { return {_mm512_srli_epi32(x.v, static_cast<unsigned>(count))}; }
+inline Bits RotateByOne(Bits x) { return {_mm512_ror_epi32(x.v, 1)}; }
+inline Bits KeepBits(Bits x, uint32_t mask) {
+  return {_mm512_and_si512(x.v, _mm512_set1_epi32(static_cast<int>(mask)))};
 }
-// Adds `value` to the lanes whose bit is set.
-inline V AddWhere(V a, uint32_t bits, V value) {
-  return {_mm512_mask_add_ps(a.v, static_cast<__mmask16>(bits), a.v, value.v)};
+// x with the bits of y that are in the mask.
+inline Bits WithBits(Bits x, Bits y, uint32_t mask) {
+  return {_mm512_ternarylogic_epi32(x.v, y.v, _mm512_set1_epi32(static_cast<int>(mask)), 0xf8)};
+}
+// The bits of x in the mask, as an integer, less the centre.
+inline V BitsToFloat(Bits x, uint32_t mask, uint32_t centre) {
+  const Bits kept = KeepBits(x, mask);
+  if (centre == 0) return {_mm512_cvtepi32_ps(kept.v)};
+  return {_mm512_cvtepi32_ps(_mm512_sub_epi32(kept.v, _mm512_set1_epi32(static_cast<int>(centre))))};
 }
 
 inline float ReduceAdd(V a) {

@@ -124,21 +124,39 @@ inline V LoadF16(const std::byte* p) {
   });
 }
 
-// Low nibbles of 16 bytes in `low`, high nibbles in `high`, minus the centre.
-struct NibbleTable {
-  int centre;
-  explicit NibbleTable(float value) : centre(static_cast<int>(value)) {}
+// Sixteen words of four bytes: a byte is one weight of a lane.
+typedef uint32_t QuadWords __attribute__((vector_size(16)));
+struct Bits {
+  QuadWords w[4];
 };
-inline void Nibbles(const std::byte* p, const NibbleTable& table, V& low, V& high) {
-  low = Each([&](int i) { return static_cast<float>((static_cast<int>(p[i]) & 15) - table.centre); });
-  high = Each([&](int i) { return static_cast<float>((static_cast<int>(p[i]) >> 4) - table.centre); });
+inline Bits LoadBits(const std::byte* p) {
+  Bits r;
+  __builtin_memcpy(&r, p, sizeof r);
+  return r;
 }
-// Adds `value` to the lanes whose bit is set.
-inline V AddWhere(V x, uint32_t bits, V value) {
-  float lanes[16], values[16];
-  Store(lanes, x);
-  Store(values, value);
-  return Each([&](int i) { return lanes[i] + ((bits >> i) & 1u ? values[i] : 0.0f); });
+inline Bits RightBits(Bits x, int count) {
+  for (QuadWords& w : x.w) w >>= count;
+  return x;
+}
+inline Bits RotateByOne(Bits x) {
+  for (QuadWords& w : x.w) w = w >> 1 | w << 31;
+  return x;
+}
+inline Bits KeepBits(Bits x, uint32_t mask) {
+  for (QuadWords& w : x.w) w &= mask;
+  return x;
+}
+// x with the bits of y that are in the mask.
+inline Bits WithBits(Bits x, Bits y, uint32_t mask) {
+  for (int i = 0; i < 4; ++i) x.w[i] |= y.w[i] & mask;
+  return x;
+}
+// The bits of x in the mask, as an integer, less the centre.
+inline V BitsToFloat(Bits x, uint32_t mask, uint32_t centre) {
+  const auto convert = [=](QuadWords w) {
+    return __builtin_convertvector(reinterpret_cast<QuadBits>((w & mask) - centre), Quad);
+  };
+  return {convert(x.w[0]), convert(x.w[1]), convert(x.w[2]), convert(x.w[3])};
 }
 
 inline float ReduceAdd(V x) {

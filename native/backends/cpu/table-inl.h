@@ -7,6 +7,7 @@ constexpr cpu::Kernels kTable = {
     .name = RLVR_ISA_NAME,
     .tile_rows = kTileRows,
     .product = RunProduct,
+    .few_rows = RunFewRows,
     .embed = Embed,
     .transpose = TransposeRows,
     .rms_norm = RmsNorm,

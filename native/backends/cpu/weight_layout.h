@@ -1,9 +1,11 @@
 // How the cpu backend stores a matrix [out, in], for the code that packs it and the kernels that read it.
 // Panels of 32 output rows, the last one padded with zeros; within a panel the input dimension is outermost:
 //   F32, F16, BF16   [in][32] elements (F64 is rounded to F32)
-//   quantised        blocks of 32 inputs: scales [groups][32], mins [groups][32] if any, bit planes [planes][32 inputs]
-//                    of one bit an output, then nibbles [32 inputs][16 bytes] (low: output j, high: output j + 16)
+//   quantised        blocks of 32 inputs: scales [groups][32], mins [groups][32] if any, bit planes, then nibbles
+//                    [8 quads of inputs][16 outputs][4 bytes] (low nibble: output j, high: output j + 16)
 //                    or, for Q8_0, int8 [32 inputs][32]
+//   bit planes       [planes][32 outputs] words of one bit an input; PlaneBit says which
+// So a register of sixteen words holds four inputs of sixteen outputs, and one mask takes an input out of it.
 // A weight is scale * (nibble + 16 * plane 0 + 32 * plane 1 - centre) + min, which has the bits of the file format's
 // own definition because the product is exact.
 #pragma once
@@ -51,6 +53,11 @@ constexpr size_t BlockBytes(const Format& f) { return ValuesOffset(f) + (f.int8 
 constexpr size_t PanelBytes(const Format& f, int64_t in) {
   return f.quantised ? BlockBytes(f) * static_cast<size_t>(in / kBlock) : f.element * kPanel * static_cast<size_t>(in);
 }
+// Offset of the nibble of input k of a block for outputs j and j + 16, from the values.
+constexpr size_t NibbleOffset(int64_t k, int64_t j) { return static_cast<size_t>(k / 4 * 64 + j * 4 + k % 4); }
+// The bit of input k in a plane's word: after a rotation by k / 4 it stands above the nibble in the byte of k % 4; the
+// second plane's is one bit higher.
+constexpr int PlaneBit(int64_t k, int plane) { return static_cast<int>(4 + plane + 8 * (k % 4) + k / 4) % 32; }
 constexpr int64_t Panels(int64_t out) { return (out + kPanel - 1) / kPanel; }
 
 }  // namespace rlvr::cpu

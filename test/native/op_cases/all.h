@@ -8,6 +8,7 @@
 #include "op_cases/gated_activation.h"
 #include "op_cases/head.h"
 #include "op_cases/linear.h"
+#include "op_cases/linears.h"
 #include "op_cases/lora.h"
 #include "op_cases/rms_norm.h"
 #include "op_cases/rope.h"
@@ -17,6 +18,7 @@ namespace rlvr::test {
 inline std::vector<std::pair<std::string, CaseList>> AllCases() {
   return {{"rms_norm", RmsNormCases()},
           {"linear", LinearCases()},
+          {"linears", LinearsCases()},
           {"transpose", TransposeCases()},
           {"lora", LoraCases()},
           {"rope", RopeCases()},
