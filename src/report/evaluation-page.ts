@@ -92,7 +92,7 @@ function comparisonSection({ comparisons, resamples, seed }: EvaluationReport): 
   if (comparisons.length === 0) return "";
   const note =
     "The same questions, paired. Points are second minus first in percentage points, with the 95 % interval of the paired " +
-    `bootstrap over questions (${resamples.toLocaleString("en-US")} resamples within subjects, seed ${seed}); lost and won ` +
+    `bootstrap over questions (${resamples.toLocaleString("en-US")} resamples, seed ${seed}); lost and won ` +
     "are questions that only the first or only the second has right; p is the exact test of McNemar, two-sided; Holm’s " +
     "adjustment is over the subjects of a benchmark. Categories and benchmarks are not adjusted for their number.";
   return `<p class="note">${note}</p>\n${comparisons.map(comparisonHtml).join("\n")}`;

@@ -29,8 +29,12 @@ export interface PairedDifference extends PairedCounts {
 }
 
 export interface GroupDifference extends PairedDifference {
-  /** The same with subjects counted alike. */
-  readonly macro: { readonly first: number; readonly second: number; readonly difference: Difference };
+  /** The same with subjects counted alike; no interval (null) where a subject has fewer than ten questions. */
+  readonly macro: {
+    readonly first: number;
+    readonly second: number;
+    readonly difference: { readonly value: number; readonly low: number | null; readonly high: number | null };
+  };
 }
 
 export interface CategoryDifference extends GroupDifference {
@@ -122,6 +126,8 @@ function compareBenchmark(
   };
 }
 
+const noInterval = { low: null, high: null } as const;
+
 type Cell = "bothRight" | "onlyFirst" | "onlySecond" | "bothWrong";
 type Table = Record<Cell, number>;
 
@@ -160,7 +166,7 @@ function differenceOf(
     ...micro,
     difference: { value: micro.second - micro.first, ...intervals.micro },
     p: exactMcNemar(countsOf(table)),
-    macro: { ...macro, difference: { value: macro.second - macro.first, ...intervals.macro } },
+    macro: { ...macro, difference: { value: macro.second - macro.first, ...(intervals.macro ?? noInterval) } },
   };
 }
 

@@ -37,48 +37,58 @@ export interface BootstrapOptions {
 /** 95 % percentile intervals of second minus first, in accuracy: questions alike (micro), subjects alike (macro). */
 export interface BootstrapIntervals {
   readonly micro: Interval;
-  readonly macro: Interval;
+  /** Null where a subject has too few questions for its spread to be known. */
+  readonly macro: Interval | null;
 }
 
+/** With one question a subject's resamples are all the same; from about ten on their spread is that of the subject. */
+const fewestForMacro = 10;
+
 /**
- * The paired bootstrap over questions: each resample draws, within each subject, as many questions as the subject has,
- * with replacement, and keeps both models' answers together. Subjects keep their sizes, so both averages can be formed.
+ * The paired bootstrap over questions: each resample draws as many questions as there are, with replacement, and keeps both
+ * models' answers together; for macro within each subject, so that every subject keeps its size.
  *
- * A question counts 1, 0 or -1 for the difference, so the sum over a subject's resample has a distribution that is known
- * exactly; one draw from it stands for the whole resample of the subject. Draws are counted, not taken in sequence: the
- * same seed gives the same interval, and a subject's draws do not depend on which others are there.
+ * A question counts 1, 0 or -1 for the difference, so the sum over a resample has a distribution that is known exactly; one
+ * draw from it stands for the whole resample. Draws are counted, not taken in sequence: the same seed gives the same
+ * interval, and a subject's draws do not depend on which others are there.
  */
 export class PairedBootstrap {
-  readonly #resamples: number;
-  /** subject → its difference (second minus first, in questions) in each resample */
-  readonly #differences = new Map<string, { readonly questions: number; readonly drawn: Int32Array }>();
+  readonly #subjects: ReadonlyMap<string, PairedCounts>;
+  readonly #options: BootstrapOptions;
 
-  constructor(subjects: ReadonlyMap<string, PairedCounts>, { resamples, seed }: BootstrapOptions) {
-    this.#resamples = resamples;
-    for (const [subject, counts] of subjects) {
-      const drawn = drawDifferences(counts, resamples, (index) => counterUniform(seed, subject, index));
-      this.#differences.set(subject, { questions: counts.questions, drawn });
-    }
+  constructor(subjects: ReadonlyMap<string, PairedCounts>, options: BootstrapOptions) {
+    this.#subjects = subjects;
+    this.#options = options;
   }
 
   /** The intervals for some of the subjects together. */
   intervals(subjects: readonly string[]): BootstrapIntervals {
     const parts = subjects.map((subject) => {
-      const part = this.#differences.get(subject);
+      const part = this.#subjects.get(subject);
       if (part === undefined) throw new RangeError(`the bootstrap has no subject "${subject}"`);
       return part;
     });
-    const questions = parts.reduce((sum, part) => sum + part.questions, 0);
-    const micro = new Float64Array(this.#resamples);
-    const macro = new Float64Array(this.#resamples);
-    for (const part of parts) {
-      for (let i = 0; i < this.#resamples; ++i) {
-        const difference = part.drawn[i] as number;
-        micro[i] = (micro[i] as number) + difference / questions;
-        macro[i] = (macro[i] as number) + difference / part.questions / parts.length;
-      }
+    const sum = (field: keyof PairedCounts) => parts.reduce((total, part) => total + part[field], 0);
+    const all = { questions: sum("questions"), onlyFirst: sum("onlyFirst"), onlySecond: sum("onlySecond") };
+    const micro = Float64Array.from(this.#drawn(all, subjects.join("\n")), (difference) => difference / all.questions);
+    if (parts.length === 1) return { micro: percentileInterval(micro), macro: percentileInterval(micro) };
+    return { micro: percentileInterval(micro), macro: this.#macro(subjects, parts) };
+  }
+
+  #macro(subjects: readonly string[], parts: readonly PairedCounts[]): Interval | null {
+    if (parts.some(({ questions }) => questions < fewestForMacro)) return null;
+    const macro = new Float64Array(this.#options.resamples);
+    for (const [place, part] of parts.entries()) {
+      const drawn = this.#drawn(part, subjects[place] as string);
+      const scale = part.questions * parts.length;
+      for (let i = 0; i < macro.length; ++i) macro[i] = (macro[i] as number) + (drawn[i] as number) / scale;
     }
-    return { micro: percentileInterval(micro), macro: percentileInterval(macro) };
+    return percentileInterval(macro);
+  }
+
+  #drawn(counts: PairedCounts, stream: string): Int32Array {
+    const { resamples, seed } = this.#options;
+    return drawDifferences(counts, resamples, (index) => counterUniform(seed, stream, index));
   }
 }
 

@@ -71,17 +71,16 @@ def interval(values):
     return [float(x) for x in numpy.percentile(values, [2.5, 97.5])]
 
 
-def stratified(groups):
-    """Literal resampling: rows of each subject with replacement, both models together."""
+def resampled(groups):
+    """Literal resampling, both models together: all rows for micro, rows within each subject for macro."""
+    own = numpy.random.default_rng(SEED + 1)
+    differences = [second - first for first, second in groups]
+    whole = numpy.concatenate(differences)
     micro = numpy.zeros(RESAMPLES)
     macro = numpy.zeros(RESAMPLES)
-    total = sum(len(first) for first, _ in groups)
-    for first, second in groups:
-        difference = second - first
-        for i in range(RESAMPLES):
-            sample = difference[random.integers(0, len(difference), len(difference))]
-            micro[i] += sample.sum() / total
-            macro[i] += sample.mean() / len(groups)
+    for i in range(RESAMPLES):
+        micro[i] = whole[own.integers(0, len(whole), len(whole))].mean()
+        macro[i] = numpy.mean([d[own.integers(0, len(d), len(d))].mean() for d in differences])
     return interval(micro), interval(macro)
 
 
@@ -111,7 +110,7 @@ def comparison():
     adjusted = multipletests([s["p"] for s in subjects.values()], method="holm")[1]
     for subject, value in zip(subjects.values(), adjusted):
         subject["holm"] = float(value)
-    micro, macro = stratified(list(groups.values()))
+    micro, macro = resampled(list(groups.values()))
     whole = [numpy.concatenate(side) for side in zip(*groups.values())]
     means = [[float(numpy.mean([g[side].mean() for g in groups.values()]))] for side in (0, 1)]
     variance = sum(g[0].var() / len(g[0]) for g in groups.values()) / len(groups) ** 2

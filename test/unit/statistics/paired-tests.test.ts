@@ -82,6 +82,20 @@ test("models that never differ have an interval of nothing", () => {
   ]);
 });
 
+test("subjects of one question each have the interval of their questions together, and none for macro", () => {
+  const single = new Map(
+    Array.from({ length: 40 }, (_, i) => [
+      `s${i}`,
+      { questions: 1, onlyFirst: i < 8 ? 1 : 0, onlySecond: i > 35 ? 1 : 0 },
+    ]),
+  );
+  const { micro, macro } = new PairedBootstrap(single, { resamples: 4000, seed: 1 }).intervals([...single.keys()]);
+  expect(macro).toBeNull();
+  // 8 lost, 4 won of 40: -0.1, with a deviation of sqrt((0.3 - 0.01) / 40) = 0.085.
+  expect(micro.low).toBeCloseTo(-0.275, 1);
+  expect(micro.high).toBeCloseTo(0.075, 1);
+});
+
 test("counted random numbers are uniform and not alike between streams", () => {
   const draws = (stream: string) => Array.from({ length: 20_000 }, (_, index) => counterUniform(3, stream, index));
   const [a, b] = [draws("anatomy"), draws("virology")];
