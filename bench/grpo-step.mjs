@@ -39,15 +39,26 @@ const loadStart = seconds();
 const tokenizer = await loadTokenizer(positionals[0]);
 const tokenizerSeconds = seconds() - loadStart;
 const modelStart = seconds();
-const policy = await Policy.load({
+const options = {
   model: positionals[0],
   trainable: "lora",
   threads: Number(values.threads),
   lora: { rank: 16, alpha: 16 },
-});
+};
+const policy = await Policy.load(options);
 const modelSeconds = seconds() - modelStart;
 
 const prompts = vignettes(tokenizer, QUESTIONS, promptTokens);
+// What the engine says beforehand that these calls take.
+const copies = values.separate ? rollouts : 1;
+const calls = { groups: QUESTIONS * copies, completions: rollouts / copies };
+const { memory: plan } = await Policy.plan(options, {
+  promptTokens,
+  completionTokens: newTokens,
+  generate: [{ prompts: calls.groups, rollouts: calls.completions }],
+  accumulate: calls,
+  ...(beta > 0 ? { logprobs: calls } : {}),
+});
 const shape = { prompts, rollouts, newTokens, beta, separate: values.separate };
 
 await grpoStep(policy, shape, 0);
@@ -73,7 +84,8 @@ const result = {
   samplerGap: Math.max(...runs.map((run) => run.samplerGap)),
   tokenizerSeconds,
   modelSeconds,
-  enginePeakBytes: Number(memory.peakBytes),
+  enginePeakBytes: memory.peakBytes,
+  plannedBytes: plan.totalBytes,
   peakRssBytes: peakRss(),
   foreignCpu,
 };
@@ -89,7 +101,8 @@ if (values.json) {
   console.log(`reference ${f(result.referenceSeconds)} s`);
   console.log(`training  ${f(result.trainingSeconds)} s (${result.tokensTrained} rows)`);
   console.log(
-    `peak RSS  ${(result.peakRssBytes / 2 ** 20).toFixed(0)} MiB, engine ${(result.enginePeakBytes / 2 ** 20).toFixed(0)} MiB`,
+    `peak RSS  ${(result.peakRssBytes / 2 ** 20).toFixed(0)} MiB, engine ${(result.enginePeakBytes / 2 ** 20).toFixed(0)} ` +
+      `of ${(result.plannedBytes / 2 ** 20).toFixed(0)} MiB planned`,
   );
   console.log(`load      model ${f(result.modelSeconds)} s, tokenizer ${f(result.tokenizerSeconds)} s`);
   console.log(`sampler gap ${result.samplerGap}, foreign CPU ${(100 * result.foreignCpu).toFixed(1)} %`);

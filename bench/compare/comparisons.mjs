@@ -101,6 +101,12 @@ export async function grpoStep(run, model) {
       note: `without prompt sharing ${mebibytes(separate.peakRssBytes)}`,
     },
     { value: Math.max(first.samplerGap, second.samplerGap, separate.samplerGap) },
+    {
+      value: Math.max(...[first, separate].map((step) => Math.abs(step.enginePeakBytes / step.plannedBytes - 1))),
+      ours: mebibytes(first.enginePeakBytes),
+      peer: mebibytes(first.plannedBytes),
+      note: "the larger of with and without prompt sharing",
+    },
   ];
 }
 
