@@ -19,13 +19,14 @@ import {
 import { lmEvalJson } from "../report/lm-eval.ts";
 import { seriesColors } from "../report/palette.ts";
 import { pictureName, pictureOf } from "../report/picture.ts";
+import { evaluationFiles } from "../run/evaluation-folder.ts";
 import { doing, makeFolder, writeFileWhole } from "../run/files.ts";
 import { runFiles } from "../run/run-directory.ts";
 import { compareEvaluations, defaultBootstrap, pairsOf } from "../statistics/compare.ts";
 import { scoreBenchmark } from "../statistics/scores.ts";
 import { categoryChooser } from "./compare.ts";
 import { type PngRenderer, pngRenderer } from "./pictures.ts";
-import { evaluationFiles, readEvaluations, type StoredEvaluation } from "./read-evaluation.ts";
+import { readEvaluations, type StoredEvaluation } from "./read-evaluation.ts";
 
 export interface EvaluationReportOptions {
   readonly out: string;

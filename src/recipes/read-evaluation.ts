@@ -5,15 +5,10 @@ import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { type Benchmark, benchmarks } from "../data/benchmark-row.ts";
 import { RlvrError } from "../errors.ts";
+import { evaluationFiles } from "../run/evaluation-folder.ts";
 import { doing } from "../run/files.ts";
 import type { AnswerRecord, EvaluationManifest } from "../statistics/answer-record.ts";
 import type { EvaluationRun } from "../statistics/compare.ts";
-
-export const evaluationFiles = {
-  manifest: "evaluation.json",
-  protocol: "protocol.json",
-  answers: "answers.jsonl",
-} as const;
 
 /** An evaluation with the category maps that its protocol names. */
 export interface StoredEvaluation extends EvaluationRun {
