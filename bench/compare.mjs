@@ -39,6 +39,9 @@ function fail(text) {
 if (values.model !== undefined && !MODELS.includes(values.model)) {
   fail(`--model is ${values.model}; expected one of ${MODELS.join(", ")}`);
 }
+if (values.save && (values.only || values.model || values.quick)) {
+  fail("--save writes the table of all goals; expected no --only, --model or --quick with it");
+}
 const parts = values.only?.split(",").filter(Boolean) ?? [""];
 const all = comparisons(values.model ? [values.model] : MODELS);
 const isNamed = (name, part) => part === "" || name === part || name.split("/").includes(part);

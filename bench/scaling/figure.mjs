@@ -32,7 +32,7 @@ export function scalingFigure(sweeps, caption) {
     name,
     nameLocation: "middle",
     minorTick: { show: false },
-    axisLabel: { fontSize: 11, formatter: (x) => `${Number(x.toPrecision(3))}` },
+    axisLabel: { fontSize: 11, formatter: (x) => `${Number(x.toPrecision(4))}` },
     ...value,
   });
   const series = sweeps.flatMap(({ points }, i) => [
