@@ -1,8 +1,9 @@
 // Which letter an answer names, as published evaluators read it. Completions are hostile text, so there are no
 // backtracking patterns here: every reader looks at each character a bounded number of times.
+
+import { boxes } from "../rewards/boxed.ts";
 import { extractOption, lastAnswer } from "../rewards/extract-option.ts";
 import { isPythonSpace } from "../rewards/python-text.ts";
-import { lastBoxed } from "./boxed.ts";
 
 /** What a reader may know of the question: the options' texts in order; A to J where there are none. */
 export interface AskedOptions {
@@ -143,7 +144,7 @@ function firstAfter(text: string, { texts, spaces, parenthesis = false }: Lead):
 
 /** The option that the last `\boxed{…}` names, by its letter or by its text; null when it names none or two. */
 export function boxedOption(text: string, { options }: AskedOptions): string | null {
-  return namedOption(lastBoxed(text), options);
+  return namedOption(boxes(text).at(-1), options);
 }
 
 /** The option that the last `<answer>` names, by its letter or by its text; null when it names none or two. */

@@ -1,6 +1,7 @@
 // Which number an answer gives, as published evaluators of GSM8K read it. Each reader takes time linear in the text.
+
+import { boxes } from "../rewards/boxed.ts";
 import { lastAnswer } from "../rewards/extract-option.ts";
-import { lastBoxed } from "./boxed.ts";
 
 const isDigit = (code: number) => code >= 48 && code <= 57;
 const isDigitDotComma = (code: number) => isDigit(code) || code === 46 || code === 44;
@@ -61,7 +62,7 @@ function trimPoints(text: string): string {
 
 /** The number in the last `\boxed{…}`; null when it holds none. */
 export function boxedNumber(text: string): string | null {
-  return onlyNumber(lastBoxed(text));
+  return onlyNumber(boxes(text).at(-1));
 }
 
 /** The number in the last `<answer>`; null when it holds none. */

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { lastBoxed } from "../../../src/evaluation/boxed.ts";
 import { comparisons, type ExtractorName, extractAnswer, extractors } from "../../../src/evaluation/extraction.ts";
+import { boxes } from "../../../src/rewards/boxed.ts";
 import { sharedData, skipsSharedData } from "../shared-data.ts";
 
 const options = ["iron", "folate", "vitamin C", "vitamin D"];
@@ -100,10 +100,10 @@ test("every reader has a table", () => {
 });
 
 test("a box that is never closed hides neither an earlier nor a later one", () => {
-  expect(lastBoxed("\\boxed{1} \\boxed{ {")).toBe("1");
-  expect(lastBoxed("\\boxed{ \\boxed{2}")).toBe("2");
-  expect(lastBoxed("\\boxed{a{b}c}")).toBe("a{b}c");
-  expect(lastBoxed("} \\boxed{3}")).toBe("3");
+  expect(boxes("\\boxed{1} \\boxed{ {").at(-1)).toBe("1");
+  expect(boxes("\\boxed{ \\boxed{2}").at(-1)).toBe("2");
+  expect(boxes("\\boxed{a{b}c}").at(-1)).toBe("a{b}c");
+  expect(boxes("} \\boxed{3}").at(-1)).toBe("3");
 });
 
 test("readers are tried in turn", () => {
