@@ -20,10 +20,12 @@ const traceHelp = "write where the time goes, by phase and op, as a file for ui.
 
 function makeProgram(finish: (status: number) => void): Command {
   const program = new Command("rlvr")
-    .description("Reinforcement learning with verified rewards: select questions, train with GRPO, evaluate")
+    .description("Reinforcement learning with verified rewards: select questions, train with GRPO, evaluate, report")
     .version(version)
     .exitOverride()
     .showHelpAfterError("(rlvr --help lists the commands)")
+    // A list to find a command in: its options are in its own help.
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .addHelpText("after", exitCodes);
 
   program
