@@ -1,5 +1,4 @@
 // Files from the hub with progress: before a command that needs a model, or as the command rlvr download.
-import { Presets, SingleBar } from "cli-progress";
 import { exitStatus, RlvrError } from "../errors.ts";
 import { localModel } from "../hub/hub-model.ts";
 import { modelFiles } from "../hub/model-files.ts";
@@ -7,6 +6,7 @@ import { parseRepository } from "../hub/repository.ts";
 import { hubSnapshot, type SnapshotOptions } from "../hub/snapshot.ts";
 import { bytes, type Console, duration } from "./console.ts";
 import { interruptSignal } from "./interrupt.ts";
+import { LiveLine } from "./live-line.ts";
 
 export interface DownloadArguments {
   readonly repository: string;
@@ -54,9 +54,9 @@ const plainIntervalMs = 15_000; // off a terminal
 class DownloadLine {
   readonly #console: Console;
   readonly #start = performance.now();
+  readonly #live = process.stderr.isTTY ? new LiveLine() : undefined;
   #first: number | undefined;
   #lastPlain = performance.now();
-  #bar: SingleBar | undefined;
 
   constructor(console: Console) {
     this.#console = console;
@@ -64,29 +64,19 @@ class DownloadLine {
 
   show(done: number, total: number, file: string): void {
     this.#first ??= done; // what an earlier run left does not count as speed
-    if (done >= total && this.#bar === undefined) return;
     const speed = (done - this.#first) / Math.max(0.001, (performance.now() - this.#start) / 1000);
     const eta = speed > 0 ? duration((total - done) / speed) : "?";
-    const text = `${bytes(done)} of ${bytes(total)}, ${bytes(speed)}/s, ETA ${eta}`;
-    if (process.stderr.isTTY) {
-      this.#bar ??= this.#startBar(total);
-      this.#bar.update(done, { file, text });
+    const what = `downloading ${file}`;
+    const rest = `${bytes(done)} of ${bytes(total)}, ${bytes(speed)}/s, ETA ${eta}`;
+    if (this.#live !== undefined) {
+      if (done < total) this.#live.show(what, done, total, rest);
     } else if (performance.now() - this.#lastPlain >= plainIntervalMs) {
       this.#lastPlain = performance.now();
-      this.#console.log(`downloading ${file}: ${text}`);
+      this.#console.log(`${what}: ${rest}`);
     }
   }
 
   stop(): void {
-    this.#bar?.stop();
-  }
-
-  #startBar(total: number): SingleBar {
-    const bar = new SingleBar(
-      { format: "downloading {file} {bar} {text}", stream: process.stderr, clearOnComplete: true, hideCursor: true },
-      Presets.shades_classic,
-    );
-    bar.start(total, 0, { file: "", text: "" });
-    return bar;
+    this.#live?.clear();
   }
 }

@@ -8,6 +8,7 @@ import { limited } from "../evaluation/choose.ts";
 import { encodeRow } from "../evaluation/encode.ts";
 import { askedRows } from "../evaluation/prompts.ts";
 import { loadProtocol, partOf } from "../evaluation/protocol.ts";
+import { mean } from "../grpo/advantages.ts";
 import { benchmarkFolder } from "../hub/hub-folder.ts";
 import { localModel } from "../hub/hub-model.ts";
 import { localFolder } from "../run/local-folder.ts";
@@ -163,10 +164,6 @@ function spread<T>(items: readonly T[]): T[] {
   const chosen: T[] = [];
   for (let at = 0; at < items.length; at += step) chosen.push(items[Math.floor(at)] as T);
   return chosen;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 }
 
 function secondsOf({ promptTokens, newTokens, trainedTokens }: Work, speed: ModelSpeed | null): number | null {
