@@ -1,7 +1,5 @@
 #include "core/buffer.h"
 
-#include <sys/mman.h>
-
 #include <utility>
 
 namespace rlvr {
@@ -27,16 +25,13 @@ void MemoryCounter::Add(size_t bytes, const std::string& purpose) {
 Buffer::Buffer(MemoryCounter& counter, size_t bytes, const std::string& purpose) {
   if (bytes == 0) return;
   counter.Add(bytes, purpose);
-  // Anonymous pages are zero, page-aligned, and go back to the system when freed.
-  const int kind = MAP_PRIVATE | MAP_ANONYMOUS | (counter.plans_only() ? MAP_NORESERVE : 0);
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kind, -1, 0);
-  if (memory == MAP_FAILED) {
+  std::byte* memory = counter.device().Allocate(bytes, counter.plans_only());
+  if (memory == nullptr) {
     counter.Remove(bytes);
     throw Error(ErrorCode::kOutOfMemory, Concat("[memory] the system refused ", MiB(bytes), " MiB for ", purpose, "."));
   }
-  if (!counter.plans_only()) madvise(memory, bytes, MADV_HUGEPAGE);  // fewer TLB misses; a refusal is harmless
   counter_ = &counter;
-  data_ = static_cast<std::byte*>(memory);
+  data_ = memory;
   bytes_ = bytes;
 }
 
@@ -52,7 +47,7 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 
 void Buffer::Release() {
   if (data_ == nullptr) return;
-  munmap(data_, bytes_);
+  counter_->device().Free(data_, bytes_);
   counter_->Remove(bytes_);
   data_ = nullptr;
   bytes_ = 0;

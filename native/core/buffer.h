@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 
+#include "core/device_memory.h"
 #include "core/tensor.h"
 
 namespace rlvr {
@@ -15,6 +16,9 @@ class MemoryCounter {
   // plans_only: everything is counted as if it were used, nothing is refused, and no buffer becomes resident. What an
   // engine takes is thus found by building one.
   explicit MemoryCounter(size_t limit = 0, bool plans_only = false) : limit_(limit), plans_only_(plans_only) {}
+  // Where buffers lie: the host's memory until told otherwise, before the first buffer.
+  void UseDevice(DeviceMemory& device) { device_ = &device; }
+  DeviceMemory& device() const { return *device_; }
   // Throws RLVR_OUT_OF_MEMORY with the purpose and the numbers when the limit would be passed.
   void Add(size_t bytes, const std::string& purpose);
   void Remove(size_t bytes) { current_ -= bytes; }
@@ -28,9 +32,10 @@ class MemoryCounter {
   std::atomic<size_t> peak_{0};
   size_t limit_;
   bool plans_only_;
+  DeviceMemory* device_ = &HostMemory();
 };
 
-// 64-byte aligned, zero-filled memory.
+// Zero-filled memory of the device, aligned to 64 bytes at least.
 class Buffer {
  public:
   Buffer() = default;

@@ -34,6 +34,10 @@ void ObservedOps::Lora(const Tensor& x, const LoraView& lora, const Tensor& u, c
   Show([&] { return op_call::Lora(x, u, y); }, [&] { ops_->Lora(x, lora, u, y); });
 }
 
+void ObservedOps::Linears(const Tensor& x, std::span<const LinearPart> parts) {
+  Show([&] { return op_call::Linears(x, parts); }, [&] { ops_->Linears(x, parts); });
+}
+
 void ObservedOps::LoraBackward(const Tensor& x, const Tensor& u, const Tensor& dy, const LoraView& lora,
                                const Tensor& du, const Tensor& da, const Tensor& db, const Tensor& dx) {
   Show([&] { return op_call::LoraBackward(x, u, dy, dx.defined()); },

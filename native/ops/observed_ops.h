@@ -37,6 +37,12 @@ class ObservedOps : public Ops {
   const char* name() const override { return ops_->name(); }
   const char* isa() const override { return ops_->isa(); }
   DType ActivationType() const override { return ops_->ActivationType(); }
+  DType ParameterType() const override { return ops_->ParameterType(); }
+  DType KvType() const override { return ops_->KvType(); }
+  DeviceMemory& memory() override { return ops_->memory(); }
+  void BeginBatch(const SpanView& batch) override { ops_->BeginBatch(batch); }
+  void BeginSequence() override { ops_->BeginSequence(); }
+  void EndSequence() override { ops_->EndSequence(); }
   size_t WorkspaceBytes(const WorkspaceLimits& limits) const override { return ops_->WorkspaceBytes(limits); }
   void SetWorkspace(const WorkspaceLimits& limits, std::byte* memory, size_t bytes) override {
     ops_->SetWorkspace(limits, memory, bytes);
@@ -45,12 +51,14 @@ class ObservedOps : public Ops {
 
   size_t PackedBytes(DType dtype, int64_t out, int64_t in) const override { return ops_->PackedBytes(dtype, out, in); }
   void Pack(const WeightSource& source, PackedWeight& w) override;
+  void PackMaster(const Tensor& master, PackedWeight& w) override { ops_->PackMaster(master, w); }
   void Embed(const Tensor& ids, const PackedWeight& w, double scale, const Tensor& y) override;
   void EmbedBackward(const Tensor& ids, double scale, const Tensor& dy, const Tensor& dw) override;
   void Linear(const Tensor& x, const PackedWeight& w, const Tensor& bias, const Tensor& y) override;
   void LinearInputGrad(const Tensor& dy, const PackedWeight& w, bool accumulate, const Tensor& dx) override;
   void LinearWeightGrad(const Tensor& dy, const Tensor& x, const Tensor& dw) override;
   void Lora(const Tensor& x, const LoraView& lora, const Tensor& u, const Tensor& y) override;
+  void Linears(const Tensor& x, std::span<const LinearPart> parts) override;
   void LoraBackward(const Tensor& x, const Tensor& u, const Tensor& dy, const LoraView& lora, const Tensor& du,
                     const Tensor& da, const Tensor& db, const Tensor& dx) override;
   void Transpose(const Tensor& from, const Tensor& to) override;

@@ -47,6 +47,21 @@ OpCall Linear(const char* name, const Tensor& x, const Tensor& y, const PackedWe
   return {name, {x.rows(), w.in, w.out}, w.dtype, Product(x.rows(), w.in, w.out), Bytes(x) + Bytes(y) + weight};
 }
 
+OpCall Linears(const Tensor& x, std::span<const LinearPart> parts) {
+  OpCall sum;
+  for (const LinearPart& part : parts) {
+    const OpCall linear = Linear("Linears", x, part.y, part.weight);
+    const int64_t out = sum.shape[2] + part.y.cols();
+    sum = {linear.name, {x.rows(), x.cols(), out}, parts[0].weight.dtype, sum.flops + linear.flops,
+           sum.bytes + linear.bytes};
+    if (!part.u.defined()) continue;
+    const OpCall lora = Lora(x, part.u, part.y);
+    sum.flops += lora.flops;
+    sum.bytes += lora.bytes;
+  }
+  return sum;
+}
+
 OpCall LinearWeightGrad(const Tensor& dy, const Tensor& x) {
   const double dw = 2.0 * static_cast<double>(BytesOf(x.dtype(), x.cols())) * static_cast<double>(dy.cols());
   return {"LinearWeightGrad",

@@ -30,6 +30,8 @@ OpCall Pack(const WeightSource& source, size_t packed_bytes);
 OpCall Embed(const Tensor& y, const PackedWeight& w);
 // Linear, LinearInputGrad: x: [T, in], y: [T, out].
 OpCall Linear(const char* name, const Tensor& x, const Tensor& y, const PackedWeight& w);
+// Several at once; `out` is their sum, and dtype that of the first.
+OpCall Linears(const Tensor& x, std::span<const LinearPart> parts);
 OpCall LinearWeightGrad(const Tensor& dy, const Tensor& x);
 OpCall Lora(const Tensor& x, const Tensor& u, const Tensor& y);
 OpCall LoraBackward(const Tensor& x, const Tensor& u, const Tensor& dy, bool input_grad);

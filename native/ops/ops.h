@@ -1,8 +1,9 @@
 // The op contract (design, idea 5). A backend implements all of it; the model is written on top of it once.
 //
 // Shapes: T packed rows, R head rows, D model width, V vocabulary, H query heads, KV key/value heads.
-// "activation" tensors have the backend's ActivationType(). Ops take views and numbers, allocate nothing and keep
-// nothing, except the workspace that ReserveWorkspace() set aside. Outputs may not alias inputs unless said.
+// "activation" tensors have the backend's ActivationType(), "parameter" tensors its ParameterType(): what is trained,
+// its gradients and moments, norm weights, biases, and the numbers of a head row. Tensors lie in memory(). Ops take
+// views and numbers, allocate nothing and keep nothing, except the workspace that SetWorkspace() gave. Outputs may not alias inputs unless said.
 // Batch invariance: each output row depends on its own inputs alone, bit for bit, whatever the number of rows, the
 // number of threads, or the other rows. An output element is accumulated over its inner dimension in index order.
 #pragma once
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/device_memory.h"
 #include "core/tensor.h"
 #include "ops/span_view.h"
 
@@ -35,7 +37,7 @@ struct WeightSource {
 };
 
 // LoRA of one linear: y += scale * (x A^T) B^T. The transposes are copies kept by the model (Transpose op after each
-// update), because the fast kernels want them.
+// update), because the fast kernels want them; so are a and b where parameters have another type than activations.
 struct LoraView {
   Tensor a;    // activation [rank, in]
   Tensor b;    // activation [out, rank]
@@ -47,7 +49,7 @@ struct LoraView {
 // One of several linear layers that read the same input.
 struct LinearPart {
   PackedWeight weight;
-  Tensor bias;  // activation [1, out] or undefined
+  Tensor bias;  // parameter [1, out] or undefined
   LoraView lora;
   Tensor u;  // activation [T, rank], kept for the backward; undefined: no LoRA
   Tensor y;  // activation [T, out]
@@ -100,7 +102,7 @@ struct TokenLoss {
   double log_ratio_clamp = 20;
 };
 
-// One entry per head row, [1, R] each, activation dtype unless said.
+// One entry per head row, [1, R] each, parameter type unless said.
 struct HeadTargets {
   Tensor target;       // I32
   Tensor old_logprob;  // kPolicy
@@ -109,7 +111,7 @@ struct HeadTargets {
   Tensor weight;       // kPolicy, kSupervised
 };
 
-// Outputs of the head ops, [1, R] each, activation dtype; undefined tensors are not written.
+// Outputs of the head ops, [1, R] each, parameter type; undefined tensors are not written.
 struct HeadOutputs {
   Tensor logprob;
   Tensor entropy;  // of the (truncated) distribution, nats
@@ -148,6 +150,17 @@ class Ops {
   // The instruction set or card in use, for reports.
   virtual const char* isa() const { return name(); }
   virtual DType ActivationType() const = 0;
+  virtual DType ParameterType() const { return ActivationType(); }
+  // Of the keys and values that WriteKv() stores.
+  virtual DType KvType() const { return ActivationType(); }
+  virtual DeviceMemory& memory() { return HostMemory(); }
+  // The batch of the WriteKv, Attention and AttentionBackward calls that follow, until the next one. Its arrays are the
+  // caller's and live as long.
+  virtual void BeginBatch(const SpanView&) {}
+  // The ops between these two are one pass: a backend may record them and submit them at once. Nothing is read back in
+  // between.
+  virtual void BeginSequence() {}
+  virtual void EndSequence() {}
   // Bytes of workspace for these limits, and the memory itself. Called before the first op, and again, between ops,
   // when the limits grow.
   virtual size_t WorkspaceBytes(const WorkspaceLimits& limits) const = 0;
@@ -159,15 +172,19 @@ class Ops {
   virtual size_t PackedBytes(DType dtype, int64_t out, int64_t in) const = 0;
   // Fills w.data (w.bytes from PackedBytes, zeroed) and w's fields. Every weight type of DType but I32 is accepted.
   virtual void Pack(const WeightSource& source, PackedWeight& w) = 0;
+  // The same from a trained matrix of the device, parameter type [out, in]; w.dtype is the activation type.
+  virtual void PackMaster(const Tensor& master, PackedWeight& w) {
+    Pack({master.dtype(), master.rows(), master.cols(), master.data(), nullptr}, w);
+  }
   // y[r, :] = scale * row ids[r] of w. ids: I32 [1, T]. y: activation [T, in].
   virtual void Embed(const Tensor& ids, const PackedWeight& w, double scale, const Tensor& y) = 0;
-  // dw[ids[r], :] += scale * dy[r, :], rows in order. dw: activation [V, D].
+  // dw[ids[r], :] += scale * dy[r, :], rows in order. dw: parameter [V, D].
   virtual void EmbedBackward(const Tensor& ids, double scale, const Tensor& dy, const Tensor& dw) = 0;
-  // y = x w^T + bias. x: [T, in], y: [T, out], bias: activation [1, out] or undefined.
+  // y = x w^T + bias. x: [T, in], y: [T, out], bias: parameter [1, out] or undefined.
   virtual void Linear(const Tensor& x, const PackedWeight& w, const Tensor& bias, const Tensor& y) = 0;
   // dx (+)= dy w. dy: [T, out], dx: [T, in].
   virtual void LinearInputGrad(const Tensor& dy, const PackedWeight& w, bool accumulate, const Tensor& dx) = 0;
-  // dw += dy^T x. dw: activation [out, in]. The sum over rows is in row order.
+  // dw += dy^T x. dw: parameter [out, in]. The sum over rows is in row order.
   virtual void LinearWeightGrad(const Tensor& dy, const Tensor& x, const Tensor& dw) = 0;
   // u = x A^T; y += (scale * u) B^T. u: [T, rank], kept for the backward.
   virtual void Lora(const Tensor& x, const LoraView& lora, const Tensor& u, const Tensor& y) = 0;
@@ -178,14 +195,15 @@ class Ops {
       if (part.u.defined()) Lora(x, part.lora, part.u, part.y);
     }
   }
-  // du = scale * (dy B); db += scale * dy^T u; da += du^T x; dx += du A when dx is defined. du: scratch [T, rank].
+  // du = scale * (dy B); db += scale * dy^T u; da += du^T x; dx += du A when dx is defined. du: scratch [T, rank];
+  // da, db: parameter.
   virtual void LoraBackward(const Tensor& x, const Tensor& u, const Tensor& dy, const LoraView& lora, const Tensor& du,
                             const Tensor& da, const Tensor& db, const Tensor& dx) = 0;
-  // to = from^T.
+  // to = from^T; the types may be parameter and activation.
   virtual void Transpose(const Tensor& from, const Tensor& to) = 0;
 
   // --- elementwise and norms ---
-  // y[r, :] = x[r, :] * rsqrt(mean(x[r, :]^2) + eps) * (weight + weight_offset). y may be x. weight: [1, dim].
+  // y[r, :] = x[r, :] * rsqrt(mean(x[r, :]^2) + eps) * (weight + weight_offset). y may be x. weight: parameter [1, dim].
   // Gemma-3 checkpoints store weight - 1 and pass weight_offset = 1; Llama and Phi pass 0.
   virtual void RmsNorm(const Tensor& x, const Tensor& weight, double eps, double weight_offset, const Tensor& y) = 0;
   // dx (+)= gradient of the above given dy and the op's input x; dweight += when defined. dx may be dy when not
@@ -202,18 +220,19 @@ class Ops {
   virtual void GatedActivationBackward(const Tensor& gate, const Tensor& up, Activation act, const Tensor& dy,
                                        const Tensor& dgate, const Tensor& dup) = 0;
   virtual void Add(const Tensor& x, const Tensor& y) = 0;   // y += x
-  virtual void Copy(const Tensor& x, const Tensor& y) = 0;  // y = x, shapes equal, strides free
+  // y = x, shapes equal, strides free; the types may be parameter and activation.
+  virtual void Copy(const Tensor& x, const Tensor& y) = 0;
   virtual void Zero(const Tensor& y) = 0;
   // y[i, :] = x[rows[i], :]; the backward adds in order of i: dx[rows[i], :] += dy[i, :]. rows: I32 [1, R].
   virtual void GatherRows(const Tensor& x, const Tensor& rows, const Tensor& y) = 0;
   virtual void GatherRowsBackward(const Tensor& dy, const Tensor& rows, const Tensor& dx) = 0;
-  // db[0, :] += sum over rows of dy, in row order (bias gradients).
+  // db[0, :] += sum over rows of dy, in row order (bias gradients). db: parameter.
   virtual void SumRows(const Tensor& dy, const Tensor& db) = 0;
 
   // --- attention over span trees ---
   // Puts the batch's k and v rows ([T, KV * head_dim]) into the pages of their spans.
   virtual void WriteKv(const Tensor& k, const Tensor& v, const SpanView& batch, const KvView& kv) = 0;
-  // out, q: [T, H * head_dim]. lse: [T, H], log-sum-exp of the scaled (soft-capped) scores, or undefined.
+  // out, q: [T, H * head_dim]. lse: parameter [T, H], log-sum-exp of the scaled (soft-capped) scores, or undefined.
   virtual void Attention(const Tensor& q, const KvView& kv, const SpanView& batch, const AttentionParams& params,
                          const Tensor& out, const Tensor& lse) = 0;
   // dq: [T, H * head_dim]; dk, dv: [T, KV * head_dim]; all overwritten. Every span's keys have rows in this batch
@@ -232,8 +251,8 @@ class Ops {
   // one), and entropy when asked. hidden: [R, D].
   virtual void HeadLogprobs(const Tensor& hidden, const HeadParams& head, const SamplingParams& sampling,
                             const Tensor& target, const HeadOutputs& out) = 0;
-  // Loss, its terms, and dhidden [R, D] (overwritten) in one pass over the vocabulary; dweight [V, D] += when defined
-  // (full training, untruncated only).
+  // Loss, its terms, and dhidden [R, D] (overwritten) in one pass over the vocabulary; parameter dweight [V, D] +=
+  // when defined (full training, untruncated only).
   virtual void HeadLoss(const Tensor& hidden, const HeadParams& head, const SamplingParams& sampling,
                         const HeadTargets& targets, const TokenLoss& loss, const HeadOutputs& out,
                         const Tensor& dhidden, const Tensor& dweight) = 0;
@@ -241,7 +260,7 @@ class Ops {
   // --- optimizer ---
   virtual double SumSquares(const Tensor& x) = 0;  // in double, in a fixed order
   // Decoupled weight decay as in PyTorch's AdamW: p *= 1 - lr * wd; m, v; p -= lr * m_hat / (sqrt(v_hat) + eps).
-  // p, g: activation; m, v: activation. All of one shape.
+  // All of parameter type and of one shape.
   virtual void AdamW(const AdamWParams& params, const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v) = 0;
 };
 
