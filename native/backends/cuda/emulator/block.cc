@@ -92,11 +92,22 @@ void Block::Prepare(const dim3& index, const dim3& size, size_t shared_bytes) {
   error_.clear();
 }
 
+void Block::Begin() {
+  counters = Counters();
+  counters.launches = 1;
+  home_.AdoptThread();
+  tsan::Release(&started_);
+}
+
+void Block::End() {
+  tsan::Acquire(&ended_);
+  shared_.EndLaunch();
+  if (!error_.empty()) pool_.clear();  // some are abandoned in mid-kernel
+}
+
 void Block::Run(const dim3& index, const dim3& size, size_t shared_bytes, const std::function<void()>& body) {
   Prepare(index, size, shared_bytes);
   body_ = &body;
-  home_.AdoptThread();
-  tsan::Release(&started_);
   while (live_ > 0 && error_.empty()) {
     Thread* next = Next();
     if (next == nullptr) {
@@ -107,7 +118,6 @@ void Block::Run(const dim3& index, const dim3& size, size_t shared_bytes, const 
     thread_index = &next->index;
     home_.SwitchTo(next->fiber);
   }
-  tsan::Acquire(&ended_);
   ++counters.blocks;
   counters.threads += threads_.size();
   if (error_.empty()) {
@@ -119,7 +129,7 @@ void Block::Run(const dim3& index, const dim3& size, size_t shared_bytes, const 
   }
   shared_.EndBlock();
   if (!error_.empty()) {
-    pool_.clear();  // some are abandoned in mid-kernel
+    tsan::Acquire(&ended_);  // the text comes from a thread
     throw error_;
   }
 }

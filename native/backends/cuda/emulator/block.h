@@ -52,9 +52,11 @@ struct Warp {
 
 class Block {
  public:
+  // A launch: Begin, Run for each block, End.
+  void Begin();
   // Runs `body` once for each thread of block `index`. Throws a std::string that says what went wrong and where.
   void Run(const dim3& index, const dim3& size, size_t shared_bytes, const std::function<void()>& body);
-  void EndLaunch() { shared_.EndLaunch(); }
+  void End();
 
   // --- what the running thread asks for ---
   int Barrier(const char* operation, bool predicate, const Site& site);
@@ -96,7 +98,9 @@ class Block {
   Settings settings_;
   uint64_t random_ = 0;
   std::string error_;
-  char started_ = 0, ended_ = 0;  // their addresses order threads for the race detector
+  // Their addresses tell the race detector that a launch comes after what was before and before what is after; the
+  // blocks of a launch are not ordered, so these are for Begin and End alone.
+  char started_ = 0, ended_ = 0;
 };
 
 // The one block that runs; kernels reach it through kernel.h.

@@ -37,8 +37,7 @@ void CheckShape(const KernelLaunch& launch) {
 void RunGrid(const KernelLaunch& launch, const std::function<void()>& body) {
   const OpenDeviceMemory open;
   Block& block = RunningBlock();
-  block.counters = Counters();
-  block.counters.launches = 1;
+  block.Begin();
   grid_size = launch.grid;
   std::string error;
   try {
@@ -52,7 +51,7 @@ void RunGrid(const KernelLaunch& launch, const std::function<void()>& body) {
   } catch (const std::string& what) {
     error = what;
   }
-  block.EndLaunch();
+  block.End();
   AddCounters(launch.name, block.counters);
   if (!error.empty()) Refuse(launch, error);
 }

@@ -19,6 +19,7 @@ namespace rlvr::cuda::emulator {
 namespace {
 
 constexpr size_t kRedZone = 128;  // also the alignment: 128 bytes are one pass over the banks
+constexpr size_t kMostParts = 64;
 constexpr unsigned char kRedByte = 0xa5;
 constexpr unsigned char kFreshByte = 0xff;  // NaN in every float type
 
@@ -40,6 +41,9 @@ void SetPoison([[maybe_unused]] char* zone, [[maybe_unused]] bool poisoned) {
 }
 
 }  // namespace
+
+// The list never grows while threads run: to the race detector its moves would be theirs.
+SharedMemory::SharedMemory() { parts_.reserve(kMostParts); }
 
 SharedMemory::~SharedMemory() {
   EndBlock();
@@ -65,6 +69,7 @@ void* SharedMemory::Take(size_t index, size_t bytes, size_t alignment) {
     tsan::Acquire(parts_[index].data);
     return parts_[index].data;
   }
+  if (index >= kMostParts) Fail(Concat("SharedCarver: more than ", kMostParts, " parts"));
   taken_bytes_ += RoundedShared(bytes);
   if (taken_bytes_ > declared_bytes_) {
     Fail(Concat("SharedCarver: part ", index, " of ", bytes, " bytes brings the block to ", taken_bytes_,

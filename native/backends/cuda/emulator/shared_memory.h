@@ -11,7 +11,7 @@ namespace rlvr::cuda::emulator {
 
 class SharedMemory {
  public:
-  SharedMemory() = default;
+  SharedMemory();
   ~SharedMemory();
   SharedMemory(const SharedMemory&) = delete;
   SharedMemory& operator=(const SharedMemory&) = delete;
