@@ -38,7 +38,9 @@ TEST("cuda runtime: host code that touches device memory crashes, before, betwee
   }
   SettingsScope settings;
   settings->protect_device_memory = false;
-  EXPECT_EQ(touches(false).exit_status, 8);
+  const ChildResult open = touches(false);
+  EXPECT_EQ(open.errors, std::string());
+  EXPECT_EQ(open.exit_status, 8);
 }
 
 TEST("cuda runtime: fresh device memory reads as NaN, and copies round") {

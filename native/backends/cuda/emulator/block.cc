@@ -1,5 +1,7 @@
 #include "backends/cuda/emulator/block.h"
 
+#include <unistd.h>
+
 #include <bit>
 #include <cstring>
 #include <exception>
@@ -93,6 +95,12 @@ void Block::Prepare(const dim3& index, const dim3& size, size_t shared_bytes) {
 }
 
 void Block::Begin() {
+  if (tsan::kEnabled && process_ != getpid()) {
+    // To the race detector, the fibers of a process have ended in its fork.
+    for (std::unique_ptr<Thread>& thread : pool_) static_cast<void>(thread.release());
+    pool_.clear();
+    process_ = getpid();
+  }
   counters = Counters();
   counters.launches = 1;
   home_.AdoptThread();

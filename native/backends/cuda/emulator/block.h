@@ -83,6 +83,7 @@ class Block {
   uint64_t Random();
 
   std::vector<std::unique_ptr<Thread>> pool_;  // kept from launch to launch
+  int process_ = 0;                            // that made them
   std::vector<Thread*> threads_;               // of this block, by linear index
   std::vector<Warp> warps_;
   Fiber home_;  // the thread that called Run
