@@ -40,6 +40,23 @@ class Memory {
   size_t bytes_;
 };
 
+// While one lives, random inputs are BF16 numbers: a backend that stores them so computes from the same ones.
+class Bf16Inputs {
+ public:
+  Bf16Inputs() { enabled() = true; }
+  ~Bf16Inputs() { enabled() = false; }
+  static float Round(double value) {
+    const auto single = static_cast<float>(value);
+    return enabled() ? Bf16ToF32(F32ToBf16(single)) : single;
+  }
+
+ private:
+  static bool& enabled() {
+    static bool is_enabled = false;
+    return is_enabled;
+  }
+};
+
 class OpCase {
  public:
   // Something computed, compared between backends within a tolerance (tolerances.h).
@@ -130,7 +147,7 @@ class OpCase {
   void Randomize(const Tensor& t, double scale = 1) {
     ++drawn_;
     for (int64_t r = 0; r < t.rows(); ++r) {
-      for (int64_t c = 0; c < t.cols(); ++c) t.Set(r, c, static_cast<float>(scale * (2 * Uniform(r, c) - 1)));
+      for (int64_t c = 0; c < t.cols(); ++c) t.Set(r, c, Bf16Inputs::Round(scale * (2 * Uniform(r, c) - 1)));
     }
   }
   // I32 [1, count] in [0, limit).
