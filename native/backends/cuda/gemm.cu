@@ -141,14 +141,21 @@ SumPartsKernel(GemmParts parts, ProductOutput out) {
     const float* from = parts.sums + part * parts.stride + row * parts.ld + col;
 #pragma unroll
     for (int i = 0; i < kGroup<T>; i += 4) {
-      if (col + i >= out.n) break;
+      if (col + i >= out.n) break;  // a part's rows are whole groups of 4
       float values[4];
       product_output::LoadGroup(from + i, values);
 #pragma unroll
       for (int e = 0; e < 4; ++e) sums[i + e] += values[e];
     }
   }
-  FinishGroup<T>(out, row, col, sums);
+  if (IsWholeGroup<T>(out, col)) {
+    FinishGroup<T>(out, row, col, sums);
+  } else {
+#pragma unroll
+    for (int i = 0; i < kGroup<T>; ++i) {
+      if (col + i < out.n) FinishElement<T>(out, row, col + i, sums[i]);
+    }
+  }
 }
 
 // --- launches ---
@@ -193,12 +200,6 @@ void LaunchProduct(cudaStream_t stream, const GemmCall& call, const GemmPlan& pl
   }
 }
 
-ProductOutput OutputOf(const GemmCall& call) {
-  const int64_t group = call.c_is_f32 ? kGroup<float> : kGroup<Bf16>;
-  const bool aligned = reinterpret_cast<uintptr_t>(call.c) % 16 == 0 && call.ldc % group == 0;
-  return {call.c, call.ldc, Int(call.m), Int(call.n), call.alpha, call.bias, call.c_is_f32, call.accumulate, aligned};
-}
-
 GemmParts LaunchParts(cudaStream_t stream, const GemmCall& call, const GemmPlan& plan, const LinearScratch& scratch) {
   GemmParts parts;
   parts.sums = reinterpret_cast<const float*>(scratch.gemm.workspace);
@@ -227,6 +228,13 @@ void SumParts(cudaStream_t stream, const GemmParts& parts, const ProductOutput& 
 }
 
 }  // namespace
+
+ProductOutput OutputOf(const GemmCall& call) {
+  const int64_t group = call.c_is_f32 ? kGroup<float> : kGroup<Bf16>;
+  const bool aligned = reinterpret_cast<uintptr_t>(call.c) % 16 == 0 && call.ldc % group == 0 &&
+                       reinterpret_cast<uintptr_t>(call.bias) % 16 == 0;
+  return {call.c, call.ldc, Int(call.m), Int(call.n), call.alpha, call.bias, call.c_is_f32, call.accumulate, aligned};
+}
 
 GemmParts MultiplyInParts(cudaStream_t stream, const GemmCall& call, const LinearScratch& scratch) {
   return LaunchParts(stream, call, PlanGemm(call, scratch.gemm.bytes), scratch);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/cuda/gemm.h"
+#include "backends/cuda/product_output.cuh"
 
 namespace rlvr::cuda {
 
@@ -15,5 +16,8 @@ struct GemmParts {
 
 // c, ldc, accumulate, alpha and bias of the call are not used.
 GemmParts MultiplyInParts(cudaStream_t stream, const GemmCall& call, const LinearScratch& scratch);
+
+// Where and how a call's sums end.
+ProductOutput OutputOf(const GemmCall& call);
 
 }  // namespace rlvr::cuda

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "backends/cuda/device.h"
-
 namespace rlvr::cuda {
 
 namespace {

@@ -15,7 +15,7 @@ struct ProductOutput {
   const float* bias = nullptr;
   bool is_f32 = false;
   bool accumulate = false;
-  bool aligned = false;  // 16-byte rows
+  bool aligned = false;  // 16-byte rows, and the bias too
 };
 
 constexpr int kWarpColumns = 32;    // of the tile that a warp computes
@@ -54,30 +54,43 @@ DEVICE void StoreGroup(Bf16* p, const float (&values)[8]) {
 template <typename T>
 constexpr int kGroup = 16 / static_cast<int>(sizeof(T));
 
-// Finishes the elements of C from (row, col) on that lie in it. row < m.
+template <typename T>
+DEVICE bool IsWholeGroup(const ProductOutput& out, int col) {
+  return out.aligned && col + kGroup<T> <= out.n;
+}
+
+// Finishes one element of C.
+template <typename T>
+DEVICE void FinishElement(const ProductOutput& out, int row, int col, float value) {
+  T* c = static_cast<T*>(out.c) + row * out.ld + col;
+  value *= out.alpha;
+  if (out.bias) value += LoadGlobal(out.bias + col);
+  if (out.accumulate) value += product_output::LoadElement(c);
+  product_output::StoreElement(c, value);
+}
+
+// Finishes a whole group of C.
 template <typename T>
 DEVICE void FinishGroup(const ProductOutput& out, int row, int col, float (&values)[kGroup<T>]) {
   T* c = static_cast<T*>(out.c) + row * out.ld + col;
 #pragma unroll
-  for (int i = 0; i < kGroup<T>; ++i) {
-    values[i] *= out.alpha;
-    if (out.bias && col + i < out.n) values[i] += LoadGlobal(out.bias + col + i);
-  }
-  if (out.aligned && col + kGroup<T> <= out.n) {
-    if (out.accumulate) {
-      float old[kGroup<T>];
-      product_output::LoadGroup(c, old);
+  for (int i = 0; i < kGroup<T>; ++i) values[i] *= out.alpha;
+  if (out.bias) {
 #pragma unroll
-      for (int i = 0; i < kGroup<T>; ++i) values[i] += old[i];
-    }
-    product_output::StoreGroup(c, values);
-  } else {
+    for (int i = 0; i < kGroup<T>; i += 4) {
+      float bias[4];
+      product_output::LoadGroup(out.bias + col + i, bias);
 #pragma unroll
-    for (int i = 0; i < kGroup<T>; ++i) {
-      if (col + i >= out.n) break;
-      product_output::StoreElement(c + i, out.accumulate ? values[i] + product_output::LoadElement(c + i) : values[i]);
+      for (int e = 0; e < 4; ++e) values[i + e] += bias[e];
     }
   }
+  if (out.accumulate) {
+    float old[kGroup<T>];
+    product_output::LoadGroup(c, old);
+#pragma unroll
+    for (int i = 0; i < kGroup<T>; ++i) values[i] += old[i];
+  }
+  product_output::StoreGroup(c, values);
 }
 
 // Finishes the 16 x 32 sums that a warp has staged, which belong at (row, col) of C.
@@ -88,14 +101,22 @@ DEVICE void FinishStaged(const float* staging, const ProductOutput& out, int row
 #pragma unroll
   for (int pass = 0; pass < kFragmentRows / kRowsPerPass; ++pass) {
     const int r = pass * kRowsPerPass + lane / kLanesPerRow;
-    if (row + r >= out.m || col + first >= out.n) continue;
-    float values[kGroup<T>];
+    if (row + r >= out.m) continue;
+    const float* staged = staging + r * kStagingStride + first;
+    if (IsWholeGroup<T>(out, col + first)) {
+      float values[kGroup<T>];
 #pragma unroll
-    for (int i = 0; i < kGroup<T>; i += 4) {
-      const float4 part = *reinterpret_cast<const float4*>(staging + r * kStagingStride + first + i);
-      values[i] = part.x, values[i + 1] = part.y, values[i + 2] = part.z, values[i + 3] = part.w;
+      for (int i = 0; i < kGroup<T>; i += 4) {
+        const float4 part = *reinterpret_cast<const float4*>(staged + i);
+        values[i] = part.x, values[i + 1] = part.y, values[i + 2] = part.z, values[i + 3] = part.w;
+      }
+      FinishGroup<T>(out, row + r, col + first, values);
+    } else {
+#pragma unroll 1
+      for (int i = 0; i < kGroup<T> && col + first + i < out.n; ++i) {
+        FinishElement<T>(out, row + r, col + first + i, staged[i]);
+      }
     }
-    FinishGroup<T>(out, row + r, col + first, values);
   }
 }
 
