@@ -13,6 +13,7 @@ enum class ErrorCode {
   kUnsupported,    // RLVR_UNSUPPORTED_OP: valid input that this build or backend cannot handle
   kOutOfMemory,    // RLVR_OUT_OF_MEMORY: the memory limit or the machine is exhausted
   kIo,             // RLVR_IO: the operating system refused to read or write
+  kCuda,           // RLVR_CUDA: no usable CUDA library, driver or card, or a CUDA call failed
   kAborted,        // RLVR_ABORTED: the caller asked to stop
   kDisposed,       // RLVR_DISPOSED: the engine was closed
   kBusy,           // RLVR_BUSY: another call runs on this engine
