@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "core/device_memory.h"
@@ -157,10 +158,8 @@ class Ops {
   // The batch of the WriteKv, Attention and AttentionBackward calls that follow, until the next one. Its arrays are the
   // caller's and live as long.
   virtual void BeginBatch(const SpanView&) {}
-  // The ops between these two are one pass: a backend may record them and submit them at once. Nothing is read back in
-  // between.
-  virtual void BeginSequence() {}
-  virtual void EndSequence() {}
+  // Calls `pass`, whose ops and uploads a backend may record and submit at once; it reads nothing back.
+  virtual void RunPass(const std::function<void()>& pass) { pass(); }
   // Bytes of workspace for these limits, and the memory itself. Called before the first op, and again, between ops,
   // when the limits grow.
   virtual size_t WorkspaceBytes(const WorkspaceLimits& limits) const = 0;

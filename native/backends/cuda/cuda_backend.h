@@ -31,8 +31,7 @@ class CudaBackend final : public Ops {
   void SetWorkspace(const WorkspaceLimits& limits, std::byte* memory, size_t bytes) override;
   size_t PeakLogitsBytes() const override { return peak_logits_bytes_; }
   void BeginBatch(const SpanView& batch) override;
-  void BeginSequence() override;
-  void EndSequence() override;
+  void RunPass(const std::function<void()>& pass) override;
 
   size_t PackedBytes(DType dtype, int64_t out, int64_t in) const override;
   void Pack(const WeightSource& source, PackedWeight& w) override;
