@@ -1,9 +1,11 @@
 // HeadLoss: the token losses, and their gradients by two products with the logits' gradient.
 //
-// The gradient of a logit is BF16, because the products that take it run on tensor cores. Its relative error of 2^-9 is
-// that of the hidden states' gradient, which is BF16 too; the sums over the vocabulary are F32, and are rounded once. It
-// lies over the logits: a segment's BF16 in the first half of its F32, so that no more memory is alive than the logits',
-// and each segment is one matrix of all rows, whose product with its rows of the weight adds to dhidden.
+// The gradient of a logit is BF16, because the products that take it run on tensor cores: a relative error of 2^-9, that of
+// dhidden itself, whose sum over the vocabulary is F32 and is rounded once. But a row's gradients add up to nothing, and
+// what the rows of the weight have in common, which is much, cancels; rounded ones do not, and 2^-9 of the common part
+// would stay. So what rounding took from a row's sum goes back to the target, in F32.
+// The gradient lies over the logits: a segment's BF16 in the first half of its F32, so that no more memory is alive than
+// the logits', and each segment is one matrix of all rows, whose product with its rows of the weight adds to dhidden.
 #include "backends/cuda/head_pass.h"
 #include "backends/cuda/token_loss.cuh"
 
@@ -48,7 +50,10 @@ KERNEL(kHeadThreads) EvaluateRows(HeadChunk chunk, TokenLoss loss, LossInputs in
 
 // A block a segment of a row: raw logits to the BF16 gradient of the loss in them, in place. The gradient of step i lies
 // where the logits of step i / 2 lay, which all threads have read at the barrier of step i.
-KERNEL(kHeadThreads) LogitGradients(HeadChunk chunk, const int32_t* targets, const HeadSlope* slopes, float* logits) {
+KERNEL(kHeadThreads) LogitGradients(HeadChunk chunk, const int32_t* targets, const HeadSlope* slopes, float* logits,
+                                    float* residuals) {
+  SharedCarver carver;
+  float* partials = carver.Take<float>(kWarpSize);
   const int row = blockIdx.x, begin = blockIdx.y * kHeadSegment;
   const int end = begin + kHeadSegment < chunk.vocab ? begin + kHeadSegment : chunk.vocab;
   float* from = logits + row * chunk.stride;
@@ -58,6 +63,7 @@ KERNEL(kHeadThreads) LogitGradients(HeadChunk chunk, const int32_t* targets, con
   const float own = LoadGlobal(&slopes[row].own), share = LoadGlobal(&slopes[row].share);
   const float largest = Logit(chunk.map, RawOf(LoadGlobal(&chunk.distributions[row].best)));
   constexpr int kEach = 8;
+  float residual = 0;
   for (int step = begin; step < end; step += kHeadThreads * kEach) {
     const int first = step + static_cast<int>(threadIdx.x) * kEach;
     float x[2][4];
@@ -75,10 +81,30 @@ KERNEL(kHeadThreads) LogitGradients(HeadChunk chunk, const int32_t* targets, con
       if (chunk.map.inverse_cap > 0) gradient *= 1.0f - capped * capped;
       gradients[i] = first + i < end ? gradient : 0.0f;
     }
-    StoreGlobal(to + (first - begin) / kEach,
-                make_uint4(PackBf16(gradients[0], gradients[1]), PackBf16(gradients[2], gradients[3]),
-                           PackBf16(gradients[4], gradients[5]), PackBf16(gradients[6], gradients[7])));
+    uint32_t pairs[kEach / 2];
+#pragma unroll
+    for (int i = 0; i < kEach / 2; ++i) {
+      pairs[i] = PackBf16(gradients[2 * i], gradients[2 * i + 1]);
+      residual += (gradients[2 * i] - LowBf16(pairs[i])) + (gradients[2 * i + 1] - HighBf16(pairs[i]));
+    }
+    StoreGlobal(to + (first - begin) / kEach, make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]));
   }
+  residual = BlockSum(residual, partials);
+  if (threadIdx.x == 0) StoreGlobal(residuals + row * chunk.segment_count + blockIdx.y, residual);
+}
+
+// dhidden = sum + residual * the target's row of the weight.
+KERNEL(kHeadThreads) FinishHiddenGradient(const float* sums, const float* residuals, int segment_count,
+                                          const Bf16* target_rows, int dim, Bf16* dhidden, int64_t stride) {
+  const int row = blockIdx.x, col = blockIdx.y * kHeadThreads + static_cast<int>(threadIdx.x);
+  if (col >= dim) return;
+  float residual = 0;
+  for (int segment = 0; segment < segment_count; ++segment) {
+    residual += LoadGlobal(residuals + row * segment_count + segment);
+  }
+  const int64_t at = static_cast<int64_t>(row) * dim + col;
+  const float own = residual * ToFloat(LoadGlobal(target_rows + at));
+  StoreGlobal(dhidden + row * stride + col, ToBf16(LoadGlobal(sums + at) + own));
 }
 
 template <typename T>
@@ -113,8 +139,9 @@ void CudaBackend::HeadLoss(const Tensor& hidden, const HeadParams& head, const S
     Launch("EvaluateRows", EvaluateRows, {dim3(static_cast<unsigned>(Pieces(rows, kHeadThreads))), dim3(kHeadThreads)},
            stream(), chunk, loss, inputs, OutputsFrom(out, first), inverse_temperature, scratch.slopes);
     Launch("LogitGradients", LogitGradients,
-           {dim3(rows, static_cast<unsigned>(chunk.segment_count)), dim3(kHeadThreads)}, stream(), chunk, inputs.target,
-           scratch.slopes, scratch.logits);
+           {dim3(rows, static_cast<unsigned>(chunk.segment_count)), dim3(kHeadThreads),
+            SharedSize().Add<float>(kWarpSize).bytes()},
+           stream(), chunk, inputs.target, scratch.slopes, scratch.logits, scratch.residuals);
 
     const Tensor sum(scratch.dhidden, DType::kF32, chunk.rows, hidden.cols());
     for (int64_t begin = 0; begin < chunk.vocab; begin += kHeadSegment) {
@@ -123,7 +150,13 @@ void CudaBackend::HeadLoss(const Tensor& hidden, const HeadParams& head, const S
       LinearSliceInputGrad(dlogits, head.weight, begin, count, begin > 0, sum);
       if (dweight.defined()) LinearWeightGrad(dlogits, hidden.Rows(first, chunk.rows), dweight.Rows(begin, count));
     }
-    if (dhidden.defined()) Copy(sum, dhidden.Rows(first, chunk.rows));
+    const auto dim = static_cast<int>(hidden.cols());
+    Embed(targets.target.Cols(first, chunk.rows), head.weight, 1,
+          Tensor(scratch.target_rows, DType::kBF16, chunk.rows, dim));
+    Launch("FinishHiddenGradient", FinishHiddenGradient,
+           {dim3(rows, static_cast<unsigned>(Pieces(dim, kHeadThreads))), dim3(kHeadThreads)}, stream(),
+           scratch.dhidden, scratch.residuals, chunk.segment_count, reinterpret_cast<const Bf16*>(scratch.target_rows),
+           dim, static_cast<Bf16*>(dhidden.Rows(first, chunk.rows).data()), dhidden.stride());
   });
 }
 

@@ -2,6 +2,9 @@
 // token the same logprob, bit for bit, because they have these steps in common.
 #pragma once
 
+#include <algorithm>
+#include <memory>
+
 #include "backends/cuda/cuda_backend.h"
 #include "backends/cuda/head_row.cuh"
 

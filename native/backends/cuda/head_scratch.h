@@ -64,7 +64,9 @@ struct HeadScratch {
   HeadPart* parts = nullptr;
   HeadRow* distributions = nullptr;
   HeadSlope* slopes = nullptr;
+  float* residuals = nullptr;       // [rows, segments], what rounding took from the sum of a segment's gradients
   float* dhidden = nullptr;         // [rows, dim], the sum over segments
+  uint16_t* target_rows = nullptr;  // BF16 [rows, dim], the targets' rows of the weight
   uint32_t* bin_counts = nullptr;   // [truncated_rows, segments, kHeadBins]
   uint64_t* bin_masses = nullptr;   // the same
   uint32_t* first_slots = nullptr;  // [truncated_rows, segments], where a segment's candidates start
@@ -85,7 +87,9 @@ struct HeadScratch {
     parts = carver.Take<HeadPart>(rows * Pieces(vocab, kHeadPart));
     distributions = carver.Take<HeadRow>(rows);
     slopes = carver.Take<HeadSlope>(rows);
+    residuals = carver.Take<float>(rows * segments);
     dhidden = carver.Take<float>(rows * dim);
+    target_rows = carver.Take<uint16_t>(rows * dim);
     bin_counts = carver.Take<uint32_t>(truncated_rows * segments * kHeadBins);
     bin_masses = carver.Take<uint64_t>(truncated_rows * segments * kHeadBins);
     first_slots = carver.Take<uint32_t>(truncated_rows * segments);
