@@ -44,7 +44,7 @@ class EngineImpl : public Engine {
       : options_(Validated(options)),
         memory_(options.memory_limit, plans_only),
         pool_(options.threads),
-        ops_(std::make_unique<ObservedOps>(CreateBackend(options.device, pool_))),
+        ops_(std::make_unique<ObservedOps>(MakeBackend(plans_only))),
         arena_(memory_, "rollout KV and activations") {
     memory_.UseDevice(ops_->memory());
     ThrowIfCancelled(context);
@@ -299,6 +299,16 @@ class EngineImpl : public Engine {
   }
 
  private:
+  std::unique_ptr<Ops> MakeBackend(bool plans_only) {
+    const bool is_cuda = options_.device == "cuda" || options_.device == "cuda-emulated";
+    if (options_.fp8_kv && !is_cuda) {
+      throw Error(ErrorCode::kBadArgument,
+                  Concat("[load] kvCache is \"fp8\" on device ", options_.device, "; only cuda has it."));
+    }
+    if (plans_only && is_cuda) return CreateCudaPlan(options_.fp8_kv);
+    return CreateBackend(options_.device, pool_, options_.fp8_kv);
+  }
+
   static const LoadOptions& Validated(const LoadOptions& o) {
     auto bad = [](const std::string& text) { throw Error(ErrorCode::kBadArgument, "[load] " + text); };
     if (o.threads < 0 || o.threads > 1024) bad(Concat("threads is ", o.threads, "; expected 0 (all) to 1024."));
