@@ -12,8 +12,9 @@
 namespace rlvr::test {
 namespace {
 
-// dhidden is rounded to BF16, and the logits' gradients before it: 2^-9 each.
-constexpr Tolerance kBf16Gradient{1.0 / 256};
+// dhidden is rounded to BF16, 2^-9; so is each logit's gradient before, and where few tokens share a row's gradient their
+// sum may be half of its parts: 2^-8 more, and as much again for good measure of the rest.
+constexpr Tolerance kBf16Gradient{1.0 / 128};
 
 // Differences() with the tolerances of BF16 gradients.
 std::string GradientDifferences(const OpCase& actual, const OpCase& expected) {
