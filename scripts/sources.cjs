@@ -12,12 +12,12 @@ const sources = JSON.parse(fs.readFileSync(path.join(root, "native/sources.json"
 const list = (names) => names.flatMap((name) => sources[name]);
 
 function check() {
-  const listed = list(["engine", "addon", "tests", "bench"]);
+  const listed = list(["engine", "cuda", "cuda_emulator", "addon", "tests", "cuda_tests", "bench"]);
   const found = ["native", "test/native", "bench/native"].flatMap((folder) =>
     fs
       .readdirSync(path.join(root, folder), { recursive: true })
       .map((file) => `${folder}/${file}`)
-      .filter((file) => file.endsWith(".cc")),
+      .filter((file) => /\.(cc|cu)$/.test(file)),
   );
   const problems = [
     ...found.filter((file) => !listed.includes(file)).map((file) => `${file} is in no list of native/sources.json`),
