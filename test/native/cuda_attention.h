@@ -127,7 +127,8 @@ class AttentionCard {
     const Tensor lse = New(DType::kF32, rows, s.heads);
     Tensor q, k, v, dq, dk, dv;
     if (s.fused) {
-      const Tensor whole = New(DType::kBF16, rows, q_cols + 2 * kv_cols), dwhole = New(DType::kBF16, rows, whole.cols());
+      const Tensor whole = New(DType::kBF16, rows, q_cols + 2 * kv_cols),
+                   dwhole = New(DType::kBF16, rows, whole.cols());
       const auto split = [&](const Tensor& t, Tensor& a, Tensor& b, Tensor& c) {
         a = t.Cols(0, q_cols);
         b = t.Cols(q_cols, kv_cols);

@@ -24,7 +24,10 @@ static_assert(kVectors<128> <= 2 * kKeys, "queries pass through the rows of the 
 
 // That many blocks' registers fit an SM.
 template <int kDim, typename Kv>
-constexpr int kBlocks = kDim <= 64 ? 4 : kDim > 128 ? 1 : kDim == 128 && sizeof(Kv) == 1 ? 2 : 3;
+constexpr int kBlocks = kDim <= 64                       ? 4
+                        : kDim > 128                     ? 1
+                        : kDim == 128 && sizeof(Kv) == 1 ? 2
+                                                         : 3;
 
 template <int kDim, typename Kv>
 __global__ void __launch_bounds__(kWarps<kDim>* kWarpSize, kBlocks<kDim, Kv>) ManyRows(AttentionArgs args) {

@@ -15,16 +15,18 @@ constexpr int kWeightStride = kKeys + 8;  // elements of a row of weights in sha
 template <int kDim>
 constexpr int kWarps = kDim <= 96 ? 4 : 8;
 template <int kDim>
-constexpr int kThreads = kWarps<kDim> * kWarpSize;
+constexpr int kThreads = kWarps<kDim>* kWarpSize;
 // Keys whose scores with sixteen vectors a warp makes.
 template <int kDim>
-constexpr int kScoreKeys = kVectors / kWarpVectors * kKeys / kWarps<kDim>;
+constexpr int kScoreKeys = kVectors / kWarpVectors* kKeys / kWarps<kDim>;
 // Groups of sixteen columns of dk and dv that a warp sums.
 template <int kDim>
 constexpr int kColumnGroups = (kDim / 16 + kWarps<kDim> - 1) / kWarps<kDim>;
 
 template <int kDim>
-constexpr int kBlocks = kDim <= 64 ? 4 : kDim <= 128 ? 2 : 1;
+constexpr int kBlocks = kDim <= 64    ? 4
+                        : kDim <= 128 ? 2
+                                      : 1;
 
 DEVICE KeyTile LoadKeyTile(const KeyTile* tiles, int index) {
   const int32_t* fields = reinterpret_cast<const int32_t*>(tiles + index);

@@ -44,7 +44,7 @@ constexpr int kKeyParts = kDim <= 128 ? 1 : 2;
 constexpr int kRowTiles = 4;
 constexpr int kVectors = kRowTiles * kWarpVectors;
 template <int kDim>
-constexpr int kThreads = kRowTiles * kKeyParts<kDim> * kWarpSize;
+constexpr int kThreads = kRowTiles* kKeyParts<kDim>* kWarpSize;
 
 // Pages in shared memory at a time: the next one is copied while this one is used, where there is room.
 template <int kDim>
@@ -52,7 +52,7 @@ constexpr int kStages = kDim <= 128 ? 2 : 1;
 template <int kDim>
 constexpr int kQueryRows = kQueriesInRegisters<kDim> ? 0 : 2 * kVectors;
 template <int kDim>
-constexpr int kSharedRows = kQueryRows<kDim> + 2 * kStages<kDim> * kKeys;
+constexpr int kSharedRows = kQueryRows<kDim> + 2 * kStages<kDim>* kKeys;
 static_assert(2 * kVectors <= kSharedRows<128>, "q and dout pass through the rows of the pages");
 
 // The second half's sums join the first's, by way of shared memory.
@@ -80,7 +80,9 @@ DEVICE void AddHalves(float (&sum)[kDim / 8][4], Bf16* shared, int row_tile, int
 
 // That many blocks' registers and pages fit an SM.
 template <int kDim>
-constexpr int kBlocks = kDim <= 64 ? 3 : kDim <= 128 ? 2 : 1;
+constexpr int kBlocks = kDim <= 64    ? 3
+                        : kDim <= 128 ? 2
+                                      : 1;
 
 template <int kDim>
 __global__ void __launch_bounds__(kThreads<kDim>, kBlocks<kDim>) QueryGrads(AttentionGradArgs args) {

@@ -3,9 +3,9 @@
 #include <cstring>
 
 #include "backends/cuda/check.h"
-#include "backends/cuda/cublaslt.h"
 #include "backends/cuda/cuda_backend.h"
 #include "backends/cuda/library_table.h"
+#include "backends/cuda/matmul_library.h"
 
 namespace rlvr::cuda {
 
@@ -40,7 +40,7 @@ int Cards(CudaCard* cards, int limit, char* message, size_t message_bytes) {
   }
 }
 
-void Cublas(char* text, size_t text_bytes) { CopyText(DescribeCublasLt().c_str(), text, text_bytes); }
+void Cublas(char* text, size_t text_bytes) { CopyText(MatmulLibraryReport().c_str(), text, text_bytes); }
 
 Ops* Create(int card, bool fp8_kv, char* message, size_t message_bytes) {
   try {
