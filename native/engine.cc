@@ -44,8 +44,9 @@ class EngineImpl : public Engine {
       : options_(Validated(options)),
         memory_(options.memory_limit, plans_only),
         pool_(options.threads),
-        ops_(std::make_unique<ObservedOps>(CreateBackend(options.device, pool_))),
+        ops_(std::make_unique<ObservedOps>(MakeBackend(plans_only))),
         arena_(memory_, "rollout KV and activations") {
+    memory_.UseDevice(ops_->memory());
     ThrowIfCancelled(context);
     const auto checkpoint = Checkpoint::Open(options.path);
     LoraOptions lora = options.lora;
@@ -146,7 +147,7 @@ class EngineImpl : public Engine {
   ScoreResult Score(const ScoreRequest& request, const CallContext& context) override {
     const ZoneScope zone(trace_, "logprobs");
     ScoreStep step(request, *model_, *decoder_, *ops_, options_.max_batch_rows, "logprobs");
-    Prepare(ScoreBytes(*model_, ops_->ActivationType(), step.shape()), step.shape().rows, step.shape().head_rows);
+    Prepare(ScoreBytes(*model_, *ops_, step.shape()), step.shape().rows, step.shape().head_rows);
     return step.Run(arena_, context);
   }
 
@@ -161,7 +162,7 @@ class EngineImpl : public Engine {
     score.groups = request.questions;
     score.adapter = request.adapter;
     ScoreStep step(score, *model_, *decoder_, *ops_, options_.max_batch_rows, "scoreChoices");
-    Prepare(ScoreBytes(*model_, ops_->ActivationType(), step.shape()), step.shape().rows, step.shape().head_rows);
+    Prepare(ScoreBytes(*model_, *ops_, step.shape()), step.shape().rows, step.shape().head_rows);
     const ScoreResult scored = step.Run(arena_, context);
     ChoicesResult result;
     result.counters = scored.counters;
@@ -184,7 +185,7 @@ class EngineImpl : public Engine {
         limits_.max_rank = lora.rank;
         ReserveWorkspace();
       }
-      model_->ReplaceLora(lora, [&](const ParameterStore& declared) { CheckAdapterWeights(folder, declared); });
+      model_->ReplaceLora(lora, *ops_, [&](const ParameterStore& declared) { CheckAdapterWeights(folder, declared); });
       ReadAdapterWeights(folder, *model_);
       model_->Refresh(*ops_);
     }
@@ -257,11 +258,10 @@ class EngineImpl : public Engine {
       entry.dtype = dtype;
       // Norms and biases are vectors in published files.
       entry.shape = p.decays ? std::vector<int64_t>{p.rows, p.cols} : std::vector<int64_t>{p.cols};
-      entry.produce = [&p, dtype](const std::function<void(const void*, size_t)>& write) {
+      entry.produce = [this, &p, dtype](const std::function<void(const void*, size_t)>& write) {
         std::vector<std::byte> row(BytesOf(dtype, p.cols));
         for (int64_t r = 0; r < p.rows; ++r) {
-          const Tensor out(row.data(), dtype, 1, p.cols);
-          for (int64_t c = 0; c < p.cols; ++c) out.Set(0, c, p.value.At(r, c));
+          Write(HostMemory(), Read(memory_.device(), p.value.Rows(r, 1)), Tensor(row.data(), dtype, 1, p.cols));
           write(row.data(), row.size());
         }
       };
@@ -284,12 +284,7 @@ class EngineImpl : public Engine {
     return names;
   }
   std::vector<double> Plane(const std::string& name, Tensor Parameter::*plane) const {
-    const Tensor& t = Named(name).*plane;
-    std::vector<double> values;
-    for (int64_t r = 0; r < t.rows(); ++r) {
-      for (int64_t c = 0; c < t.cols(); ++c) values.push_back(t.At(r, c));
-    }
-    return values;
+    return Read(memory_.device(), Named(name).*plane);
   }
   std::vector<double> ParameterValues(const std::string& name) const override { return Plane(name, &Parameter::value); }
   std::vector<double> Gradient(const std::string& name) const override { return Plane(name, &Parameter::gradient); }
@@ -299,11 +294,21 @@ class EngineImpl : public Engine {
       throw Error(ErrorCode::kBadArgument,
                   Concat("[parameter] ", name, " has ", t.size(), " elements; ", values.size(), " were given."));
     }
-    for (int64_t i = 0; i < t.size(); ++i) t.Set(i / t.cols(), i % t.cols(), values[static_cast<size_t>(i)]);
+    Write(memory_.device(), values, t);
     model_->Refresh(*ops_);
   }
 
  private:
+  std::unique_ptr<Ops> MakeBackend(bool plans_only) {
+    const bool is_cuda = options_.device == "cuda" || options_.device == "cuda-emulated";
+    if (options_.fp8_kv && !is_cuda) {
+      throw Error(ErrorCode::kBadArgument,
+                  Concat("[load] kvCache is \"fp8\" on device ", options_.device, "; only cuda has it."));
+    }
+    if (plans_only && is_cuda) return CreateCudaPlan(options_.fp8_kv);
+    return CreateBackend(options_.device, pool_, options_.fp8_kv);
+  }
+
   static const LoadOptions& Validated(const LoadOptions& o) {
     auto bad = [](const std::string& text) { throw Error(ErrorCode::kBadArgument, "[load] " + text); };
     if (o.threads < 0 || o.threads > 1024) bad(Concat("threads is ", o.threads, "; expected 0 (all) to 1024."));
@@ -319,7 +324,7 @@ class EngineImpl : public Engine {
   }
 
   size_t TrainingBytes(const BatchShape& shape, bool recompute) const {
-    return TrainBytes(*model_, ops_->ActivationType(), shape, recompute);
+    return TrainBytes(*model_, *ops_, shape, recompute);
   }
 
   // What activations may take beside `others`.
@@ -340,7 +345,6 @@ class EngineImpl : public Engine {
   // The memory of the largest calls; `limits` grows to those of their kernels.
   MemoryPlan PlanOf(const Workload& w, WorkspaceLimits& limits) const {
     const DecoderSpec& s = model_->spec();
-    const DType dtype = ops_->ActivationType();
     if (w.prompt_tokens < 1 || w.completion_tokens < 1 || w.prompt_tokens + w.completion_tokens > s.context) {
       throw Error(ErrorCode::kBadArgument,
                   Concat("[memory] prompts of ", w.prompt_tokens, " tokens with completions of ", w.completion_tokens,
@@ -368,7 +372,7 @@ class EngineImpl : public Engine {
       grow(shape.rows, shape.head_rows);
       return shape;
     };
-    if (w.score.groups > 0) plan.scoring = ScoreBytes(*model_, dtype, bound(w.score));
+    if (w.score.groups > 0) plan.scoring = ScoreBytes(*model_, *ops_, bound(w.score));
     const BatchShape training = w.accumulate.groups > 0 ? bound(w.accumulate) : BatchShape();
     plan.workspace = std::max(ops_->WorkspaceBytes(limits), workspace_.bytes());
     plan.trainable = model_->trainable_bytes();

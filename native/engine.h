@@ -18,7 +18,8 @@ namespace rlvr {
 
 struct LoadOptions {
   std::string path;            // a safetensors folder or a .gguf file
-  std::string device = "cpu";  // "cpu", "reference", "reference-f64"
+  std::string device = "cpu";  // "cpu", "cuda", "cuda-emulated", "reference", "reference-f64"
+  bool fp8_kv = false;         // cuda: keys and values of rollouts as FP8 E4M3
   int threads = 0;             // 0: the cores this process may use
   size_t memory_limit = 0;     // bytes; 0: none
   Trainable trainable = Trainable::kNone;

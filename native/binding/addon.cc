@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "backends/backend.h"
+#include "backends/cuda_library.h"
 #include "binding/arguments.h"
 #include "binding/native_policy.h"
 #include "binding/promise_worker.h"
@@ -31,6 +32,14 @@ Napi::Value Isas(const Napi::CallbackInfo& info) {
   return Guard(info.Env(), [&] { return ToJs(info.Env(), CpuIsas()); });
 }
 
+// cudaStatus(emulated): what the CUDA library finds on this machine, or what is missing.
+Napi::Value Cuda(const Napi::CallbackInfo& info) {
+  return Guard(info.Env(), [&] {
+    const bool emulated = info[0].IsBoolean() && info[0].As<Napi::Boolean>().Value();
+    return ToJs(info.Env(), InspectCuda(emulated ? CudaLibrary::kEmulated : CudaLibrary::kCuda));
+  });
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto* data = new AddonData;
   env.SetInstanceData(data);
@@ -44,6 +53,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("cancel", Napi::Function::New<Cancel>(env, "cancel"));
   exports.Set("setErrorClass", Napi::Function::New<SetErrorClass>(env, "setErrorClass"));
   exports.Set("backends", Napi::Function::New<Backends>(env, "backends"));
+  exports.Set("cudaStatus", Napi::Function::New<Cuda>(env, "cudaStatus"));
   exports.Set("cpuIsas", Napi::Function::New<Isas>(env, "cpuIsas"));
   return exports;
 }

@@ -265,9 +265,13 @@ LoadOptions ReadLoadOptions(const Napi::Value& value) {
   const auto trainable = [](const Napi::Value& v, const std::string& n) {
     return OneOf<Trainable>(v, n, {{"none", Trainable::kNone}, {"lora", Trainable::kLora}, {"full", Trainable::kFull}});
   };
+  const auto kv_cache = [](const Napi::Value& v, const std::string& n) {
+    return OneOf<bool>(v, n, {{"auto", false}, {"fp8", true}});
+  };
   LoadOptions options;
   options.path = ReadString(object.Get("model"), "options.model");
   Optional(object, name, "device", ReadString, options.device);
+  Optional(object, name, "kvCache", kv_cache, options.fp8_kv);
   Optional(object, name, "threads", ReadInteger, options.threads);
   Optional(object, name, "memoryLimitBytes", Bytes, options.memory_limit);
   Optional(object, name, "trainable", trainable, options.trainable);

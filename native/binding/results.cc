@@ -80,6 +80,24 @@ Napi::Value ToJs(Napi::Env env, const ModelInfo& info) {
   return object;
 }
 
+Napi::Value ToJs(Napi::Env env, const CudaStatus& status) {
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("usable", Napi::Boolean::New(env, status.usable));
+  object.Set("library", status.library);
+  object.Set("build", status.build);
+  object.Set("cublas", status.cublas);
+  object.Set("problem", status.problem);
+  object.Set("cards", List(env, status.cards, [](Napi::Env e, const CudaCard& card) {
+               const Napi::Object entry = Napi::Object::New(e);
+               entry.Set("name", card.name);
+               entry.Set("capability", Concat(card.major, ".", card.minor));
+               entry.Set("totalBytes", Number(e, static_cast<double>(card.total_bytes)));
+               entry.Set("freeBytes", Number(e, static_cast<double>(card.free_bytes)));
+               return entry;
+             }));
+  return object;
+}
+
 Napi::Value ToJs(Napi::Env env, const MemoryReport& memory) {
   const Napi::Object object = Napi::Object::New(env);
   const auto set = [&](const char* key, size_t value) { object.Set(key, Number(env, static_cast<double>(value))); };

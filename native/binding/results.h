@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/cuda_library.h"
 #include "engine.h"
 
 namespace rlvr::binding {
@@ -21,6 +22,7 @@ Napi::Value ToJs(Napi::Env env, const ScoreResult& result);
 Napi::Value ToJs(Napi::Env env, const ChoicesResult& result);
 Napi::Value ToJs(Napi::Env env, const AccumulateResult& result);
 Napi::Value ToJs(Napi::Env env, const UpdateResult& result);
+Napi::Value ToJs(Napi::Env env, const CudaStatus& status);
 Napi::Value ToJs(Napi::Env env, const std::vector<std::string>& strings);
 Napi::Value ToJs(Napi::Env env, const std::vector<double>& values);  // a Float64Array
 

@@ -11,8 +11,8 @@ const char* CodeName(ErrorCode code) {
     case ErrorCode::kBadState: return "RLVR_BAD_STATE";
     case ErrorCode::kUnsupported: return "RLVR_UNSUPPORTED_OP";
     case ErrorCode::kOutOfMemory: return "RLVR_OUT_OF_MEMORY";
-    case ErrorCode::kCuda: return "RLVR_CUDA";
     case ErrorCode::kIo: return "RLVR_IO";
+    case ErrorCode::kCuda: return "RLVR_CUDA";
     case ErrorCode::kAborted: return "RLVR_ABORTED";
     case ErrorCode::kDisposed: return "RLVR_DISPOSED";
     case ErrorCode::kBusy: return "RLVR_BUSY";

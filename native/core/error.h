@@ -12,8 +12,8 @@ enum class ErrorCode {
   kBadState,       // RLVR_BAD_STATE: a training state file does not fit this run
   kUnsupported,    // RLVR_UNSUPPORTED_OP: valid input that this build or backend cannot handle
   kOutOfMemory,    // RLVR_OUT_OF_MEMORY: the memory limit or the machine is exhausted
-  kCuda,           // RLVR_CUDA: the card, its driver or a kernel failed
   kIo,             // RLVR_IO: the operating system refused to read or write
+  kCuda,           // RLVR_CUDA: no usable CUDA library, driver or card, or a CUDA call failed
   kAborted,        // RLVR_ABORTED: the caller asked to stop
   kDisposed,       // RLVR_DISPOSED: the engine was closed
   kBusy,           // RLVR_BUSY: another call runs on this engine

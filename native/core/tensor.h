@@ -53,6 +53,7 @@ class Tensor {
       case DType::kBF16: return Bf16ToF32(reinterpret_cast<const uint16_t*>(data_)[i]);
       case DType::kF16: return F16ToF32(reinterpret_cast<const uint16_t*>(data_)[i]);
       case DType::kI32: return reinterpret_cast<const int32_t*>(data_)[i];
+      case DType::kF8E4M3: return F8E4M3ToF32(reinterpret_cast<const uint8_t*>(data_)[i]);
       default: RLVR_CHECK(false, "At() on ", Info(dtype_).name);
     }
     return 0;
@@ -65,6 +66,7 @@ class Tensor {
       case DType::kBF16: reinterpret_cast<uint16_t*>(data_)[i] = F32ToBf16(static_cast<float>(value)); return;
       case DType::kF16: reinterpret_cast<uint16_t*>(data_)[i] = F32ToF16(static_cast<float>(value)); return;
       case DType::kI32: reinterpret_cast<int32_t*>(data_)[i] = static_cast<int32_t>(value); return;
+      case DType::kF8E4M3: reinterpret_cast<uint8_t*>(data_)[i] = F32ToF8E4M3(static_cast<float>(value)); return;
       default: RLVR_CHECK(false, "Set() on ", Info(dtype_).name);
     }
   }

@@ -111,16 +111,15 @@ int64_t Generator::MaxHeadRows() const {
 }
 
 size_t Generator::ArenaBytes() const {
-  const DType dtype = ops_.ActivationType();
   const int64_t heads = MaxHeadRows();
   const size_t per_row = Arena::MatrixBytes(DType::kF64, 1, heads);
-  const size_t head = 2 * Arena::MatrixBytes(dtype, heads, model_.spec().dim) + 8 * per_row;
-  return KvPool::Bytes(model_.spec(), dtype, PoolPages(), model_.spec().layers) +
-         Decoder::InferBytes(model_, dtype, MaxRows()) + head;
+  const size_t head = 2 * Arena::MatrixBytes(ops_.ActivationType(), heads, model_.spec().dim) + 8 * per_row;
+  return KvPool::Bytes(model_.spec(), ops_.KvType(), PoolPages(), model_.spec().layers) +
+         Decoder::InferBytes(model_, ops_, MaxRows()) + head;
 }
 
 GenerateResult Generator::Run(Arena& arena, const CallContext& context) {
-  KvPool pool(model_.spec(), ops_.ActivationType(), PoolPages(), model_.spec().layers, arena, ops_);
+  KvPool pool(model_.spec(), ops_.KvType(), PoolPages(), model_.spec().layers, arena, ops_);
   PageList pages(PoolPages());
   PrefixPages shared(prefixes_, pages);
   for (const Prompt& prompt : request_.prompts) shared.Announce(prompt.prefix);
@@ -291,27 +290,32 @@ void Generator::Sample(const Tensor& residual, const std::vector<int32_t>& rows,
                        const std::vector<std::pair<int64_t, int64_t>>& who) {
   const int64_t count = Count(rows);
   if (count == 0) return;
-  const DType dtype = ops_.ActivationType();
+  const DType dtype = ops_.ParameterType();
   const Tensor index = arena_->Matrix(DType::kI32, 1, count), tokens = arena_->Matrix(DType::kI32, 1, count);
   const Tensor uniform = arena_->Matrix(DType::kF64, 1, count);
   HeadOutputs out;
   out.logprob = arena_->Matrix(dtype, 1, count);
   out.entropy = arena_->Matrix(dtype, 1, count);
-  for (int64_t i = 0; i < count; ++i) {
-    const auto [prompt, rollout] = who[static_cast<size_t>(i)];
-    index.I32()[i] = rows[static_cast<size_t>(i)];
+  std::vector<double> draws;
+  for (const auto& [prompt, rollout] : who) {
     const auto token = static_cast<uint32_t>(At(prompt, rollout).ids.size());
-    uniform.F64()[i] = UniformFor(request_.seed, PromptAt(prompt).key, static_cast<uint32_t>(rollout), token);
+    draws.push_back(UniformFor(request_.seed, PromptAt(prompt).key, static_cast<uint32_t>(rollout), token));
   }
+  DeviceMemory& device = ops_.memory();
+  Write(device, rows, index);
+  Write(device, draws, uniform);
   const Tensor hidden = decoder_.HeadInput(residual, index, *arena_);
   ops_.HeadSample(hidden, model_.head(), request_.sampling, uniform, tokens, out);
-  for (int64_t i = 0; i < count; ++i) {
-    const auto [prompt, rollout] = who[static_cast<size_t>(i)];
+  std::vector<int32_t> ids(static_cast<size_t>(count));
+  device.Download(static_cast<const std::byte*>(tokens.data()), ids.data(), ids.size() * sizeof(int32_t));
+  const std::vector<float> logprobs = ReadF32(device, out.logprob), entropies = ReadF32(device, out.entropy);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const auto [prompt, rollout] = who[i];
     Rollout& r = At(prompt, rollout);
-    const int32_t id = tokens.I32()[i];
+    const int32_t id = ids[i];
     r.ids.push_back(id);
-    r.logprobs.push_back(static_cast<float>(out.logprob.At(0, i)));
-    r.entropies.push_back(static_cast<float>(out.entropy.At(0, i)));
+    r.logprobs.push_back(logprobs[i]);
+    r.entropies.push_back(entropies[i]);
     if (stops_[static_cast<size_t>(id)]) r.finish = FinishReason::kStop;
   }
 }

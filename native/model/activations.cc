@@ -4,9 +4,9 @@
 
 namespace rlvr {
 
-Tensor ActivationPlan::Take(Arena* arena, size_t& bytes, int64_t cols) const {
-  bytes += Arena::MatrixBytes(dtype_, rows_, cols);
-  return arena ? arena->Matrix(dtype_, rows_, cols) : Tensor();
+Tensor ActivationPlan::Take(Arena* arena, size_t& bytes, int64_t cols, DType dtype) const {
+  bytes += Arena::MatrixBytes(dtype, rows_, cols);
+  return arena ? arena->Matrix(dtype, rows_, cols) : Tensor();
 }
 
 // An adapter may sit on some layers only; the plan is one for all layers.
@@ -42,7 +42,7 @@ LayerActivations ActivationPlan::Layer(Arena* arena, size_t& bytes) const {
     a.k_raw = Take(arena, bytes, kv_cols);
   }
   a.context = Take(arena, bytes, q_cols);
-  a.lse = Take(arena, bytes, s.heads);
+  a.lse = Take(arena, bytes, s.heads, lse_dtype_);
   a.x_mid = Take(arena, bytes, s.dim);
   a.gate_up = Take(arena, bytes, 2 * s.ffn);
   if (s.post_norms) {

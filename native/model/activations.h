@@ -43,20 +43,25 @@ struct BackwardScratch {
 // Lays these out in an arena; with arena == nullptr only counts the bytes.
 class ActivationPlan {
  public:
-  ActivationPlan(const Model& model, DType dtype, int64_t rows, bool adapter)
-      : model_(model), dtype_(dtype), rows_(rows), adapter_(adapter) {}
+  ActivationPlan(const Model& model, const Ops& ops, int64_t rows, bool adapter)
+      : model_(model),
+        dtype_(ops.ActivationType()),
+        lse_dtype_(ops.ParameterType()),
+        rows_(rows),
+        adapter_(adapter) {}
   LayerActivations Layer(Arena* arena, size_t& bytes) const;
   LayerScratch Scratch(Arena* arena, size_t& bytes) const;
   BackwardScratch Backward(Arena* arena, size_t& bytes) const;
   Tensor Rows(Arena* arena, size_t& bytes) const;  // [T, D]
 
  private:
-  Tensor Take(Arena* arena, size_t& bytes, int64_t cols) const;
+  Tensor Take(Arena* arena, size_t& bytes, int64_t cols) const { return Take(arena, bytes, cols, dtype_); }
+  Tensor Take(Arena* arena, size_t& bytes, int64_t cols, DType dtype) const;
   template <typename Pick>
   Tensor TakeU(Arena* arena, size_t& bytes, Pick pick) const;
 
   const Model& model_;
-  DType dtype_;
+  DType dtype_, lse_dtype_;
   int64_t rows_;
   bool adapter_;
 };

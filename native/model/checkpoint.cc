@@ -223,7 +223,7 @@ void Checkpoint::Forget(const WeightSource& weight) const {
     aligned_.erase(copy);
     return;
   }
-  DropPages(weight.data, BytesOf(weight.dtype, weight.out * weight.in));
+  DropPages(weight.data, MatrixBytes(weight.dtype, weight.out, weight.in));
 }
 
 }  // namespace rlvr

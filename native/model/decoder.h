@@ -22,7 +22,7 @@ class Decoder {
   // Runs every layer without keeping anything but the keys and values. Returns the residual stream [T, D] after the
   // last layer, in the arena; the caller rewinds the arena.
   Tensor Infer(const SpanBatch& batch, KvPool& pool, Arena& arena, bool adapter, const LayerCheck& check);
-  static size_t InferBytes(const Model& model, DType dtype, int64_t rows);
+  static size_t InferBytes(const Model& model, const Ops& ops, int64_t rows);
 
   // Head input of the given rows of the residual stream: final norm of the gathered rows, [R, D].
   Tensor HeadInput(const Tensor& residual, const Tensor& rows, Arena& arena, Tensor* gathered = nullptr);
@@ -38,7 +38,7 @@ class Decoder {
     Tensor ids;        // I32 [1, T]
     Tensor cos[2], sin[2];
   };
-  static size_t TraceBytes(const Model& model, DType dtype, int64_t rows, bool recompute);
+  static size_t TraceBytes(const Model& model, const Ops& ops, int64_t rows, bool recompute);
   Trace Forward(const SpanBatch& batch, KvPool& pool, Arena& arena, bool recompute, const LayerCheck& check);
   // trace.dresidual holds dLoss/dresidual; it becomes dLoss/dembedding. Adds to the gradients of what is trained.
   void Backward(const SpanBatch& batch, KvPool& pool, Trace& trace, const LayerCheck& check);

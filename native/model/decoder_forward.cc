@@ -5,14 +5,6 @@
 
 namespace rlvr {
 
-namespace {
-Tensor I32Copy(Arena& arena, const std::vector<int32_t>& values) {
-  Tensor t = arena.Matrix(DType::kI32, 1, static_cast<int64_t>(values.size()));
-  std::copy(values.begin(), values.end(), t.I32());
-  return t;
-}
-}  // namespace
-
 AttentionParams Decoder::ParamsOf(int64_t layer) const {
   const DecoderSpec& s = model_.spec();
   AttentionParams params;
@@ -24,7 +16,8 @@ AttentionParams Decoder::ParamsOf(int64_t layer) const {
 }
 
 void Decoder::EmbedRows(const SpanBatch& batch, Arena& arena, Tensor& ids, const Tensor& x) {
-  ids = I32Copy(arena, batch.ids());
+  ids = arena.Matrix(DType::kI32, 1, batch.rows());
+  Write(ops_.memory(), batch.ids(), ids);
   ops_.Embed(ids, model_.embedding(), model_.spec().embed_scale, x);
 }
 
@@ -35,8 +28,9 @@ void Decoder::RopeTables(const SpanBatch& batch, Arena& arena, Tensor cos[2], Te
   for (int t = 0; t < 2; ++t) {
     const auto half = static_cast<int64_t>(specs[t]->inv_freq.size());
     const auto rows = static_cast<int64_t>(positions.size());
-    cos[t] = arena.Matrix(DType::kF32, rows, half);
-    sin[t] = arena.Matrix(DType::kF32, rows, half);
+    std::vector<float> row_cos, row_sin;
+    row_cos.reserve(static_cast<size_t>(rows * half));
+    row_sin.reserve(static_cast<size_t>(rows * half));
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t position = positions[static_cast<size_t>(r)];
       for (int64_t p = static_cast<int64_t>(table_cos_[t].size()) / half; p <= position; ++p) {
@@ -46,10 +40,14 @@ void Decoder::RopeTables(const SpanBatch& batch, Arena& arena, Tensor cos[2], Te
           table_sin_[t].push_back(std::sin(angle) * specs[t]->attention_factor);
         }
       }
-      const auto from = static_cast<size_t>(position * half);
-      std::copy_n(table_cos_[t].begin() + static_cast<std::ptrdiff_t>(from), half, cos[t].F32(r));
-      std::copy_n(table_sin_[t].begin() + static_cast<std::ptrdiff_t>(from), half, sin[t].F32(r));
+      const auto from = static_cast<std::ptrdiff_t>(position * half);
+      row_cos.insert(row_cos.end(), table_cos_[t].begin() + from, table_cos_[t].begin() + from + half);
+      row_sin.insert(row_sin.end(), table_sin_[t].begin() + from, table_sin_[t].begin() + from + half);
     }
+    cos[t] = arena.Matrix(DType::kF32, rows, half);
+    sin[t] = arena.Matrix(DType::kF32, rows, half);
+    Write(ops_.memory(), row_cos, cos[t]);
+    Write(ops_.memory(), row_sin, sin[t]);
   }
 }
 
@@ -106,9 +104,9 @@ void Decoder::LayerForward(const SpanBatch& batch, int64_t index, const LayerAct
   ops_.Add(scratch.branch, y);
 }
 
-size_t Decoder::InferBytes(const Model& model, DType dtype, int64_t rows) {
+size_t Decoder::InferBytes(const Model& model, const Ops& ops, int64_t rows) {
   size_t bytes = 0;
-  const ActivationPlan plan(model, dtype, rows, true);
+  const ActivationPlan plan(model, ops, rows, true);
   plan.Layer(nullptr, bytes);
   plan.Scratch(nullptr, bytes);
   const auto half = static_cast<int64_t>(model.spec().rope.inv_freq.size());
@@ -117,17 +115,20 @@ size_t Decoder::InferBytes(const Model& model, DType dtype, int64_t rows) {
 
 Tensor Decoder::Infer(const SpanBatch& batch, KvPool& pool, Arena& arena, bool adapter, const LayerCheck& check) {
   size_t bytes = 0;
-  const ActivationPlan plan(model_, ops_.ActivationType(), batch.rows(), adapter);
+  const ActivationPlan plan(model_, ops_, batch.rows(), adapter);
   LayerActivations a = plan.Layer(&arena, bytes);
   const LayerScratch scratch = plan.Scratch(&arena, bytes);
   a.lse = Tensor();  // only the backward reads it
   Tensor cos[2], sin[2], ids;
-  RopeTables(batch, arena, cos, sin);
-  EmbedRows(batch, arena, ids, a.x);
-  for (int64_t l = 0; l < model_.spec().layers; ++l) {
-    check();
-    LayerForward(batch, l, a, scratch, pool.layer(l), cos, sin, a.x);
-  }
+  ops_.RunPass([&] {
+    ops_.BeginBatch(batch.view());
+    RopeTables(batch, arena, cos, sin);
+    EmbedRows(batch, arena, ids, a.x);
+    for (int64_t l = 0; l < model_.spec().layers; ++l) {
+      check();
+      LayerForward(batch, l, a, scratch, pool.layer(l), cos, sin, a.x);
+    }
+  });
   return a.x;
 }
 
@@ -141,11 +142,11 @@ Tensor Decoder::HeadInput(const Tensor& residual, const Tensor& rows, Arena& are
   return normed;
 }
 
-size_t Decoder::TraceBytes(const Model& model, DType dtype, int64_t rows, bool recompute) {
+size_t Decoder::TraceBytes(const Model& model, const Ops& ops, int64_t rows, bool recompute) {
   const int64_t layers = model.spec().layers;
   const bool adapter = model.trainable() == Trainable::kLora;
   size_t layer = 0, shared = 0, row = 0;
-  const ActivationPlan plan(model, dtype, rows, adapter);
+  const ActivationPlan plan(model, ops, rows, adapter);
   plan.Layer(nullptr, layer);
   plan.Rows(nullptr, row);
   plan.Scratch(nullptr, shared);
@@ -160,7 +161,7 @@ Decoder::Trace Decoder::Forward(const SpanBatch& batch, KvPool& pool, Arena& are
                                 const LayerCheck& check) {
   const int64_t layers = model_.spec().layers;
   size_t bytes = 0;
-  const ActivationPlan plan(model_, ops_.ActivationType(), batch.rows(), model_.trainable() == Trainable::kLora);
+  const ActivationPlan plan(model_, ops_, batch.rows(), model_.trainable() == Trainable::kLora);
   Trace trace;
   trace.recompute = recompute;
   for (int64_t l = 0; l < layers; ++l) {
@@ -175,6 +176,7 @@ Decoder::Trace Decoder::Forward(const SpanBatch& batch, KvPool& pool, Arena& are
   trace.backward = plan.Backward(&arena, bytes);
   trace.residual = plan.Rows(&arena, bytes);
   trace.dresidual = plan.Rows(&arena, bytes);
+  ops_.BeginBatch(batch.view());
   RopeTables(batch, arena, trace.cos, trace.sin);
   EmbedRows(batch, arena, trace.ids, trace.layers.front().x);
   for (int64_t l = 0; l < layers; ++l) {

@@ -13,7 +13,7 @@ struct LinearLayer {
   PackedWeight weight;
   Tensor bias;    // [1, out] or undefined
   LoraView lora;  // a undefined: none
-  Tensor da, db;  // gradients of the LoRA matrices
+  Tensor trained_a, trained_b, da, db;  // what `lora` is made of after each update, and its gradients
   Tensor master;  // [out, in], full training: what `weight` is packed from after each update
   Tensor dweight, dbias;
 

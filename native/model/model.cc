@@ -39,8 +39,8 @@ Model::Model(const Checkpoint& checkpoint, Ops& ops, MemoryCounter& memory, Trai
              const LoraOptions& lora)
     : spec_(checkpoint.spec()), memory_(memory), trainable_(trainable), lora_(lora) {
   LoadWeights(checkpoint, ops);
-  if (trainable == Trainable::kLora) ReplaceLora(lora, [](const ParameterStore&) {});
-  if (trainable == Trainable::kFull) DeclareFull();
+  if (trainable == Trainable::kLora) ReplaceLora(lora, ops, [](const ParameterStore&) {});
+  if (trainable == Trainable::kFull) DeclareFull(ops);
   if (memory.plans_only()) return;  // values would make the memory resident
   if (trainable == Trainable::kLora) InitLora();
   if (trainable == Trainable::kFull) LoadMasters(checkpoint);
@@ -71,21 +71,21 @@ PackedWeight Model::PackMatrix(const Checkpoint& checkpoint, const std::string& 
 Tensor Model::LoadVector(const Checkpoint& checkpoint, const std::string& slot, int64_t n, DType dtype) {
   const std::vector<float> values = checkpoint.Vector(slot, n);
   buffers_.emplace_back(memory_, BytesOf(dtype, n), "norms and biases");
-  Tensor vector(buffers_.back().data(), dtype, 1, n);
-  for (int64_t i = 0; i < n; ++i) vector.Set(0, i, values[static_cast<size_t>(i)]);
+  const Tensor vector(buffers_.back().data(), dtype, 1, n);
+  Write(memory_.device(), values, vector);
   parameter_count_ += n;
   return vector;
 }
 
 void Model::LoadWeights(const Checkpoint& checkpoint, Ops& ops) {
   const DecoderSpec& s = spec_;
-  const DType activation = ops.ActivationType();
-  auto norm = [&](const std::string& slot, int64_t n) { return Norm{LoadVector(checkpoint, slot, n, activation), {}}; };
+  const DType type = ops.ParameterType();
+  auto norm = [&](const std::string& slot, int64_t n) { return Norm{LoadVector(checkpoint, slot, n, type), {}}; };
   auto linear = [&](const std::string& path, int64_t out, int64_t in, bool bias) {
     LinearLayer layer;
     layer.name = path;
     layer.weight = PackMatrix(checkpoint, path + ".weight", out, in, ops);
-    if (bias) layer.bias = LoadVector(checkpoint, path + ".bias", out, activation);
+    if (bias) layer.bias = LoadVector(checkpoint, path + ".bias", out, type);
     return layer;
   };
   embedding_ = PackMatrix(checkpoint, "model.embed_tokens.weight", s.vocab, s.dim, ops);
@@ -127,15 +127,16 @@ void Model::ForEachLinear(const std::function<void(LinearLayer&)>& visit) {
 void Model::RemoveLora() {
   ForEachLinear([](LinearLayer& linear) {
     linear.lora = {};
-    linear.da = linear.db = Tensor();
+    linear.trained_a = linear.trained_b = linear.da = linear.db = Tensor();
   });
   parameters_ = {};
-  transposes_.Release();
+  lora_copies_.Release();
   lora_targets_.clear();
   trainable_ = Trainable::kNone;
 }
 
-void Model::ReplaceLora(const LoraOptions& lora, const std::function<void(const ParameterStore&)>& accept) {
+void Model::ReplaceLora(const LoraOptions& lora, const Ops& ops,
+                        const std::function<void(const ParameterStore&)>& accept) {
   if (lora.rank < 1 || lora.rank > spec_.dim * 4) {
     throw Error(ErrorCode::kBadArgument, Concat("[lora] rank is ", lora.rank, "; expected 1 to ", spec_.dim * 4, "."));
   }
@@ -157,13 +158,13 @@ void Model::ReplaceLora(const LoraOptions& lora, const std::function<void(const 
 
   ParameterStore declared;
   std::vector<std::pair<LinearLayer*, size_t>> adapted;
-  int64_t transposed = 0;
+  int64_t elements = 0;
   ForEachLinear([&](LinearLayer& linear) {
     if (!is_target(linear.name)) return;
     const std::string prefix = "base_model.model." + linear.name;
     adapted.emplace_back(&linear, declared.Declare(prefix + ".lora_A.weight", lora.rank, linear.in(), true));
     declared.Declare(prefix + ".lora_B.weight", linear.out(), lora.rank, true);
-    transposed += lora.rank * (linear.in() + linear.out());
+    elements += lora.rank * (linear.in() + linear.out());
   });
   if (!unmatched.empty()) {
     std::string names;
@@ -175,25 +176,31 @@ void Model::ReplaceLora(const LoraOptions& lora, const std::function<void(const 
   accept(declared);
 
   RemoveLora();  // first, so that two adapters are never in memory together
-  const DType dtype = final_norm_.weight.dtype();
-  declared.Allocate(memory_, dtype);
-  transposes_ = Buffer(memory_, BytesOf(dtype, transposed), "LoRA transposes");
+  const DType dtype = ops.ActivationType(), trained = ops.ParameterType();
+  const int copies = dtype == trained ? 1 : 2;  // the transpose; and the matrix itself where kernels read another type
+  declared.Allocate(memory_, trained);
+  lora_copies_ = Buffer(memory_, BytesOf(dtype, copies * elements), "LoRA copies for the kernels");
   parameters_ = std::move(declared);
   lora_ = lora;
   lora_targets_ = targets;
   trainable_ = Trainable::kLora;
-  std::byte* next = transposes_.data();
+  std::byte* next = lora_copies_.data();
+  auto take = [&](int64_t rows, int64_t cols) {
+    const Tensor copy(next, dtype, rows, cols);
+    next += BytesOf(dtype, rows * cols);
+    return copy;
+  };
   for (auto& [linear, index] : adapted) {
     const Parameter &a = parameters_.at(index), &b = parameters_.at(index + 1);
-    linear->lora.a = a.value;
-    linear->lora.b = b.value;
+    linear->trained_a = a.value;
+    linear->trained_b = b.value;
     linear->da = a.gradient;
     linear->db = b.gradient;
     linear->lora.scale = lora_.scale();
-    linear->lora.a_t = Tensor(next, dtype, a.cols, a.rows);
-    next += BytesOf(dtype, a.cols * a.rows);
-    linear->lora.b_t = Tensor(next, dtype, b.cols, b.rows);
-    next += BytesOf(dtype, b.cols * b.rows);
+    linear->lora.a_t = take(a.cols, a.rows);
+    linear->lora.b_t = take(b.cols, b.rows);
+    linear->lora.a = copies == 1 ? a.value : take(a.rows, a.cols);
+    linear->lora.b = copies == 1 ? b.value : take(b.rows, b.cols);
   }
 }
 
@@ -201,17 +208,20 @@ void Model::InitLora() {
   for (size_t i = 0; i < parameters_.count(); i += 2) {
     const Parameter& a = parameters_.at(i);  // B stays zero
     const double bound = 1.0 / std::sqrt(static_cast<double>(a.cols));
+    std::vector<double> values;
+    values.reserve(static_cast<size_t>(a.rows * a.cols));
     for (int64_t r = 0; r < a.rows; ++r) {
       for (int64_t c = 0; c < a.cols; ++c) {
         const double u =
             UniformFor(lora_.seed, static_cast<uint64_t>(i), static_cast<uint32_t>(r), static_cast<uint32_t>(c));
-        a.value.Set(r, c, bound * (2 * u - 1));
+        values.push_back(bound * (2 * u - 1));
       }
     }
+    Write(memory_.device(), values, a.value);
   }
 }
 
-void Model::DeclareFull() {
+void Model::DeclareFull(Ops& ops) {
   struct Target {
     size_t index;
     Tensor *value, *gradient;
@@ -250,16 +260,15 @@ void Model::DeclareFull() {
   parameters_.Allocate(memory_, final_norm_.weight.dtype());
   for (const Target& target : targets) {
     const Parameter& parameter = parameters_.at(target.index);
-    if (target.value->defined()) {  // norms and biases were loaded already: move them into the flat buffer
-      for (int64_t i = 0; i < parameter.cols; ++i) parameter.value.Set(0, i, target.value->At(0, i));
-    }
+    // Norms and biases were loaded already: move them into the flat buffer.
+    if (target.value->defined() && !memory_.plans_only()) ops.Copy(*target.value, parameter.value);
     *target.value = parameter.value;
     *target.gradient = parameter.gradient;
   }
   if (spec_.tied_head) head_gradient_ = embedding_gradient_;
 }
 
-// The matrices' values, widened to the activation type.
+// The matrices' values, widened to the parameter type.
 void Model::LoadMasters(const Checkpoint& checkpoint) {
   for (size_t i = 0; i < parameters_.count(); ++i) {
     const Parameter& p = parameters_.at(i);
@@ -271,7 +280,7 @@ void Model::LoadMasters(const Checkpoint& checkpoint) {
       const int64_t from = source.row_order ? source.row_order[r] : r;
       DequantizeRow(source.dtype, static_cast<const std::byte*>(source.data) + static_cast<size_t>(from) * row_bytes,
                     p.cols, row.data());
-      for (int64_t c = 0; c < p.cols; ++c) p.value.Set(r, c, row[static_cast<size_t>(c)]);
+      Write(memory_.device(), row, p.value.Rows(r, 1));
     }
   }
 }
@@ -280,21 +289,21 @@ void Model::Refresh(Ops& ops) {
   if (trainable_ == Trainable::kLora) {
     ForEachLinear([&](LinearLayer& linear) {
       if (!linear.lora.a.defined()) return;
-      ops.Transpose(linear.lora.a, linear.lora.a_t);
-      ops.Transpose(linear.lora.b, linear.lora.b_t);
+      ops.Transpose(linear.trained_a, linear.lora.a_t);
+      ops.Transpose(linear.trained_b, linear.lora.b_t);
+      if (linear.lora.a.dtype() == linear.trained_a.dtype()) return;
+      ops.Copy(linear.trained_a, linear.lora.a);
+      ops.Copy(linear.trained_b, linear.lora.b);
     });
   }
   if (trainable_ == Trainable::kFull) {
-    auto pack = [&](const Tensor& master, PackedWeight& weight) {
-      ops.Pack({master.dtype(), master.rows(), master.cols(), master.data(), nullptr}, weight);
-    };
-    pack(embedding_master_, embedding_);
+    ops.PackMaster(embedding_master_, embedding_);
     if (spec_.tied_head) {
       head_ = embedding_;
     } else {
-      pack(head_master_, head_);
+      ops.PackMaster(head_master_, head_);
     }
-    ForEachLinear([&](LinearLayer& linear) { pack(linear.master, linear.weight); });
+    ForEachLinear([&](LinearLayer& linear) { ops.PackMaster(linear.master, linear.weight); });
   }
 }
 

@@ -46,17 +46,18 @@ class Model {
   const ParameterStore& parameters() const { return parameters_; }
   int64_t parameter_count() const { return parameter_count_; }
   size_t weight_bytes() const { return weight_bytes_; }
-  // Trained values, their gradients and moments, and the adapter's transposes.
-  size_t trainable_bytes() const { return parameters_.bytes() + transposes_.bytes(); }
+  // Trained values, their gradients and moments, and the adapter's copies for the kernels.
+  size_t trainable_bytes() const { return parameters_.bytes() + lora_copies_.bytes(); }
+  DeviceMemory& device() const { return memory_.device(); }
   const std::vector<std::string>& lora_targets() const { return lora_targets_; }
 
   // Removes the adapter, if any: the base alone, nothing trainable.
   void RemoveLora();
   // Makes another adapter, zeroed, in place of the one there is. Unknown targets, and whatever accept(declared
   // parameters, not yet allocated) throws, leave the model as it was.
-  void ReplaceLora(const LoraOptions& lora, const std::function<void(const ParameterStore&)>& accept);
+  void ReplaceLora(const LoraOptions& lora, const Ops& ops, const std::function<void(const ParameterStore&)>& accept);
 
-  // Call after parameter values changed: repacks trained matrices, refreshes the LoRA transposes.
+  // Call after parameter values changed: repacks trained matrices, refreshes the copies of LoRA.
   void Refresh(Ops& ops);
 
   // Every linear layer but the head, in order.
@@ -66,7 +67,7 @@ class Model {
   PackedWeight PackMatrix(const Checkpoint& checkpoint, const std::string& slot, int64_t out, int64_t in, Ops& ops);
   Tensor LoadVector(const Checkpoint& checkpoint, const std::string& slot, int64_t n, DType dtype);
   void LoadWeights(const Checkpoint& checkpoint, Ops& ops);
-  void DeclareFull();
+  void DeclareFull(Ops& ops);
   void InitLora();
   void LoadMasters(const Checkpoint& checkpoint);
 
@@ -81,7 +82,7 @@ class Model {
   Norm final_norm_;
   ParameterStore parameters_;
   std::vector<Buffer> buffers_;
-  Buffer transposes_;
+  Buffer lora_copies_;
   int64_t parameter_count_ = 0;
   size_t weight_bytes_ = 0;
 };

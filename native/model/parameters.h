@@ -14,7 +14,7 @@ struct Parameter {
   int64_t rows = 0;
   int64_t cols = 0;
   bool decays = true;            // false for norms and biases: no weight decay, as in the usual trainers
-  Tensor value, gradient, m, v;  // [rows, cols], activation type
+  Tensor value, gradient, m, v;  // [rows, cols], parameter type
 };
 
 class ParameterStore {

@@ -41,8 +41,7 @@ class ObservedOps : public Ops {
   DType KvType() const override { return ops_->KvType(); }
   DeviceMemory& memory() override { return ops_->memory(); }
   void BeginBatch(const SpanView& batch) override { ops_->BeginBatch(batch); }
-  void BeginSequence() override { ops_->BeginSequence(); }
-  void EndSequence() override { ops_->EndSequence(); }
+  void RunPass(const std::function<void()>& pass) override { ops_->RunPass(pass); }
   size_t WorkspaceBytes(const WorkspaceLimits& limits) const override { return ops_->WorkspaceBytes(limits); }
   void SetWorkspace(const WorkspaceLimits& limits, std::byte* memory, size_t bytes) override {
     ops_->SetWorkspace(limits, memory, bytes);

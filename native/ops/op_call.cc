@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "quant/codec.h"
+
 namespace rlvr {
 
 namespace {
@@ -33,17 +35,17 @@ double VisibleKeys(const SpanView& batch, int64_t window) {
 namespace op_call {
 
 OpCall Pack(const WeightSource& source, size_t packed_bytes) {
-  const double stored = static_cast<double>(BytesOf(source.dtype, source.in)) * static_cast<double>(source.out);
+  const double stored = static_cast<double>(MatrixBytes(source.dtype, source.out, source.in));
   return {"Pack", {source.out, source.in}, source.dtype, 0, stored + static_cast<double>(packed_bytes)};
 }
 
 OpCall Embed(const Tensor& y, const PackedWeight& w) {
-  const double rows = static_cast<double>(BytesOf(w.dtype, w.in)) * static_cast<double>(y.rows());
+  const double rows = static_cast<double>(MatrixBytes(w.dtype, y.rows(), w.in));
   return {"Embed", {y.rows(), w.in, w.out}, w.dtype, static_cast<double>(y.size()), rows + Bytes(y)};
 }
 
 OpCall Linear(const char* name, const Tensor& x, const Tensor& y, const PackedWeight& w) {
-  const double weight = static_cast<double>(BytesOf(w.dtype, w.in)) * static_cast<double>(w.out);
+  const double weight = static_cast<double>(MatrixBytes(w.dtype, w.out, w.in));
   return {name, {x.rows(), w.in, w.out}, w.dtype, Product(x.rows(), w.in, w.out), Bytes(x) + Bytes(y) + weight};
 }
 
@@ -52,7 +54,10 @@ OpCall Linears(const Tensor& x, std::span<const LinearPart> parts) {
   for (const LinearPart& part : parts) {
     const OpCall linear = Linear("Linears", x, part.y, part.weight);
     const int64_t out = sum.shape[2] + part.y.cols();
-    sum = {linear.name, {x.rows(), x.cols(), out}, parts[0].weight.dtype, sum.flops + linear.flops,
+    sum = {linear.name,
+           {x.rows(), x.cols(), out},
+           parts[0].weight.dtype,
+           sum.flops + linear.flops,
            sum.bytes + linear.bytes};
     if (!part.u.defined()) continue;
     const OpCall lora = Lora(x, part.u, part.y);
@@ -121,7 +126,7 @@ OpCall AttentionBackward(const Tensor& q, const KvView& kv, const SpanView& batc
 
 OpCall Head(const char* name, const Tensor& hidden, const HeadParams& head, double products) {
   const PackedWeight& w = head.weight;
-  const double weight = static_cast<double>(BytesOf(w.dtype, w.in)) * static_cast<double>(w.out);
+  const double weight = static_cast<double>(MatrixBytes(w.dtype, w.out, w.in));
   const double logits = static_cast<double>(hidden.rows()) * static_cast<double>(w.out);
   const double gradient =
       products > 2 ? 2.0 * static_cast<double>(BytesOf(hidden.dtype(), w.in)) * static_cast<double>(w.out) : 0;

@@ -3,12 +3,14 @@
 // Shapes: T packed rows, R head rows, D model width, V vocabulary, H query heads, KV key/value heads.
 // "activation" tensors have the backend's ActivationType(), "parameter" tensors its ParameterType(): what is trained,
 // its gradients and moments, norm weights, biases, and the numbers of a head row. Tensors lie in memory(). Ops take
-// views and numbers, allocate nothing and keep nothing, except the workspace that SetWorkspace() gave. Outputs may not alias inputs unless said.
-// Batch invariance: each output row depends on its own inputs alone, bit for bit, whatever the number of rows, the
-// number of threads, or the other rows. An output element is accumulated over its inner dimension in index order.
+// views and numbers, allocate nothing and keep nothing, except the workspace that SetWorkspace() gave. Outputs may not
+// alias inputs unless said. Batch invariance: each output row depends on its own inputs alone, bit for bit, whatever
+// the number of rows, the number of threads, or the other rows. An output element is accumulated over its inner
+// dimension in index order.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "core/device_memory.h"
@@ -27,7 +29,8 @@ struct PackedWeight {
   bool defined() const { return data != nullptr; }
 };
 
-// Where a packed weight comes from: rows of `dtype` blocks as in the file. Packed row r is source row row_order[r].
+// Where a packed weight comes from: rows of `dtype` blocks as in the file, or the planar NF4 of quant/nf4.h;
+// MatrixBytes() of quant/codec.h is its size. Packed row r is source row row_order[r].
 struct WeightSource {
   DType dtype = DType::kF32;
   int64_t out = 0;
@@ -157,10 +160,8 @@ class Ops {
   // The batch of the WriteKv, Attention and AttentionBackward calls that follow, until the next one. Its arrays are the
   // caller's and live as long.
   virtual void BeginBatch(const SpanView&) {}
-  // The ops between these two are one pass: a backend may record them and submit them at once. Nothing is read back in
-  // between.
-  virtual void BeginSequence() {}
-  virtual void EndSequence() {}
+  // Calls `pass`, whose ops and uploads a backend may record and submit at once; it reads nothing back.
+  virtual void RunPass(const std::function<void()>& pass) { pass(); }
   // Bytes of workspace for these limits, and the memory itself. Called before the first op, and again, between ops,
   // when the limits grow.
   virtual size_t WorkspaceBytes(const WorkspaceLimits& limits) const = 0;
@@ -203,8 +204,8 @@ class Ops {
   virtual void Transpose(const Tensor& from, const Tensor& to) = 0;
 
   // --- elementwise and norms ---
-  // y[r, :] = x[r, :] * rsqrt(mean(x[r, :]^2) + eps) * (weight + weight_offset). y may be x. weight: parameter [1, dim].
-  // Gemma-3 checkpoints store weight - 1 and pass weight_offset = 1; Llama and Phi pass 0.
+  // y[r, :] = x[r, :] * rsqrt(mean(x[r, :]^2) + eps) * (weight + weight_offset). y may be x. weight: parameter [1,
+  // dim]. Gemma-3 checkpoints store weight - 1 and pass weight_offset = 1; Llama and Phi pass 0.
   virtual void RmsNorm(const Tensor& x, const Tensor& weight, double eps, double weight_offset, const Tensor& y) = 0;
   // dx (+)= gradient of the above given dy and the op's input x; dweight += when defined. dx may be dy when not
   // accumulating.
@@ -219,7 +220,7 @@ class Ops {
   // dgate, dup from dy. dgate may be gate, dup may be up.
   virtual void GatedActivationBackward(const Tensor& gate, const Tensor& up, Activation act, const Tensor& dy,
                                        const Tensor& dgate, const Tensor& dup) = 0;
-  virtual void Add(const Tensor& x, const Tensor& y) = 0;   // y += x
+  virtual void Add(const Tensor& x, const Tensor& y) = 0;  // y += x
   // y = x, shapes equal, strides free; the types may be parameter and activation.
   virtual void Copy(const Tensor& x, const Tensor& y) = 0;
   virtual void Zero(const Tensor& y) = 0;

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "quant/blocks.h"
+#include "quant/nf4.h"
 
 namespace rlvr {
 
@@ -29,6 +30,10 @@ void WritePlain(const float* x, int64_t count, void* to, Convert convert) {
 
 }  // namespace
 
+size_t MatrixBytes(DType dtype, int64_t out, int64_t in) {
+  return dtype == DType::kNF4 ? Nf4Layout(out, in).bytes : static_cast<size_t>(out) * BytesOf(dtype, in);
+}
+
 void DequantizeRow(DType dtype, const void* blocks, int64_t count, float* out) {
   const DTypeInfo& info = Info(dtype);
   RLVR_CHECK(count % info.block == 0, count, " elements in blocks of ", info.block);
@@ -37,14 +42,16 @@ void DequantizeRow(DType dtype, const void* blocks, int64_t count, float* out) {
     case DType::kF64: ReadPlain<double>(blocks, count, out, [](double v) { return static_cast<float>(v); }); return;
     case DType::kBF16: ReadPlain<uint16_t>(blocks, count, out, Bf16ToF32); return;
     case DType::kF16: ReadPlain<uint16_t>(blocks, count, out, F16ToF32); return;
-    case DType::kI32: break;
+    case DType::kI32:
+    case DType::kF8E4M3:
+    case DType::kNF4: break;
     default: {
       const auto* bytes = static_cast<const uint8_t*>(blocks);
       return info.block == 32 ? DequantizeBlocks32(dtype, bytes, count / 32, out)
                               : DequantizeBlocks256(dtype, bytes, count / 256, out);
     }
   }
-  RLVR_CHECK(false, info.name, " is no weight type");
+  RLVR_CHECK(false, info.name, " is no type of rows of weights");
 }
 
 void QuantizeRow(DType dtype, const float* x, int64_t count, void* blocks) {
@@ -55,14 +62,16 @@ void QuantizeRow(DType dtype, const float* x, int64_t count, void* blocks) {
     case DType::kF64: WritePlain<double>(x, count, blocks, [](float v) { return static_cast<double>(v); }); return;
     case DType::kBF16: WritePlain<uint16_t>(x, count, blocks, F32ToBf16); return;
     case DType::kF16: WritePlain<uint16_t>(x, count, blocks, F32ToF16); return;
-    case DType::kI32: break;
+    case DType::kI32:
+    case DType::kF8E4M3:
+    case DType::kNF4: break;
     default: {
       auto* bytes = static_cast<uint8_t*>(blocks);
       return info.block == 32 ? QuantizeBlocks32(dtype, x, count / 32, bytes)
                               : QuantizeBlocks256(dtype, x, count / 256, bytes);
     }
   }
-  RLVR_CHECK(false, info.name, " is no weight type");
+  RLVR_CHECK(false, info.name, " is no type of rows of weights");
 }
 
 }  // namespace rlvr

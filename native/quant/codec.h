@@ -8,7 +8,11 @@
 
 namespace rlvr {
 
-// out[0, count) = the elements of a row of `dtype`, which may be any DType but I32. count is a multiple of the block.
+// Bytes of a matrix [out, in] as stored: rows one after another; for NF4 the planar form of quant/nf4.h.
+size_t MatrixBytes(DType dtype, int64_t out, int64_t in);
+
+// out[0, count) = the elements of a row of `dtype`, which may be any weight type with rows of its own: not I32, not
+// F8_E4M3, and not NF4, whose rows need the whole matrix (Nf4Matrix). count is a multiple of the block.
 // Quantised types give the bits that ggml's reference dequantisation gives. `blocks` needs no alignment.
 void DequantizeRow(DType dtype, const void* blocks, int64_t count, float* out);
 

@@ -95,7 +95,7 @@ void ReadAdapterWeights(const std::string& folder, const Model& model) {
     for (int64_t r = 0; r < p.rows; ++r) {
       DequantizeRow(tensor.dtype, static_cast<const std::byte*>(tensor.data) + BytesOf(tensor.dtype, r * p.cols),
                     p.cols, row.data());
-      for (int64_t c = 0; c < p.cols; ++c) p.value.Set(r, c, row[static_cast<size_t>(c)]);
+      Write(model.device(), row, p.value.Rows(r, 1));
     }
   }
 }
@@ -112,10 +112,7 @@ void WriteAdapter(const std::string& folder, const Model& model, const std::stri
   std::vector<SafetensorsEntry> entries;
   for (size_t i = 0; i < model.parameters().count(); ++i) {
     const Parameter& p = model.parameters().at(i);
-    std::vector<float>& flat = values.emplace_back();
-    for (int64_t r = 0; r < p.rows; ++r) {
-      for (int64_t c = 0; c < p.cols; ++c) flat.push_back(static_cast<float>(p.value.At(r, c)));
-    }
+    values.push_back(ReadF32(model.device(), p.value));
     SafetensorsEntry entry;
     entry.name = p.name;
     entry.shape = {p.rows, p.cols};

@@ -43,15 +43,17 @@ BatchShape BoundOf(const GroupLimits& limits, int64_t max_rows) {
   return bound;
 }
 
-size_t ScoreBytes(const Model& model, DType dtype, const BatchShape& shape) {
+size_t ScoreBytes(const Model& model, const Ops& ops, const BatchShape& shape) {
+  const DType dtype = ops.ActivationType();
   return KvPool::Bytes(model.spec(), dtype, shape.pages, model.spec().layers) +
-         Decoder::InferBytes(model, dtype, shape.rows) + HeadBytes(model, dtype, shape.head_rows, 1);
+         Decoder::InferBytes(model, ops, shape.rows) + HeadBytes(model, dtype, shape.head_rows, 1);
 }
 
-size_t TrainBytes(const Model& model, DType dtype, const BatchShape& shape, bool recompute) {
+size_t TrainBytes(const Model& model, const Ops& ops, const BatchShape& shape, bool recompute) {
+  const DType dtype = ops.ActivationType();
   const int64_t layers = recompute ? 1 : model.spec().layers;
   return KvPool::Bytes(model.spec(), dtype, shape.pages, layers) +
-         Decoder::TraceBytes(model, dtype, shape.rows, recompute) + HeadBytes(model, dtype, shape.head_rows, 4);
+         Decoder::TraceBytes(model, ops, shape.rows, recompute) + HeadBytes(model, dtype, shape.head_rows, 4);
 }
 
 }  // namespace rlvr

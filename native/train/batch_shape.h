@@ -31,7 +31,7 @@ struct GroupLimits {
 BatchShape BoundOf(const GroupLimits& limits, int64_t max_rows);
 
 // Arena bytes of scoring and of training batches of this shape. recompute: layers keep only their inputs.
-size_t ScoreBytes(const Model& model, DType dtype, const BatchShape& shape);
-size_t TrainBytes(const Model& model, DType dtype, const BatchShape& shape, bool recompute);
+size_t ScoreBytes(const Model& model, const Ops& ops, const BatchShape& shape);
+size_t TrainBytes(const Model& model, const Ops& ops, const BatchShape& shape, bool recompute);
 
 }  // namespace rlvr

@@ -1,7 +1,6 @@
 #include "train/train_state.h"
 
 #include <charconv>
-#include <cstring>
 
 #include "io/safetensors.h"
 
@@ -26,7 +25,14 @@ void WriteTrainState(const std::string& file, const Model& model, int64_t step) 
       entry.name = plane.prefix + p.name;
       entry.dtype = p.value.dtype();
       entry.shape = {p.rows, p.cols};
-      entry.data = (p.*plane.tensor).data();
+      const Tensor tensor = p.*plane.tensor;
+      entry.produce = [&model, tensor](const std::function<void(const void*, size_t)>& write) {
+        std::vector<std::byte> row(BytesOf(tensor.dtype(), tensor.cols()));
+        for (int64_t r = 0; r < tensor.rows(); ++r) {
+          model.device().Download(static_cast<const std::byte*>(tensor.Rows(r, 1).data()), row.data(), row.size());
+          write(row.data(), row.size());
+        }
+      };
       entries.push_back(std::move(entry));
     }
   }
@@ -64,7 +70,9 @@ int64_t ReadTrainState(const std::string& file, const Model& model) {
       copies.emplace_back(tensor, to);
     }
   }
-  for (const auto& [from, to] : copies) std::memcpy(to.data(), from->data, from->bytes);
+  for (const auto& [from, to] : copies) {
+    model.device().Upload(from->data, static_cast<std::byte*>(to.data()), from->bytes);
+  }
   return step;
 }
 

@@ -7,9 +7,9 @@ namespace rlvr {
 
 namespace {
 
-Tensor I32Row(Arena& arena, const std::vector<int32_t>& values) {
-  Tensor t = arena.Matrix(DType::kI32, 1, static_cast<int64_t>(values.size()));
-  std::copy(values.begin(), values.end(), t.I32());
+Tensor I32Row(Ops& ops, Arena& arena, const std::vector<int32_t>& values) {
+  const Tensor t = arena.Matrix(DType::kI32, 1, static_cast<int64_t>(values.size()));
+  Write(ops.memory(), values, t);
   return t;
 }
 
@@ -76,14 +76,16 @@ ScoreResult ScoreStep::Run(Arena& arena, const CallContext& context) {
     result.counters.tokens_computed += b.spans.rows();
     result.counters.prompt_tokens += b.prompt_rows;
     if (!b.targets.empty()) {
-      const Tensor rows = I32Row(arena, b.head_rows), targets = I32Row(arena, b.targets);
+      const Tensor rows = I32Row(ops_, arena, b.head_rows), targets = I32Row(ops_, arena, b.targets);
       HeadOutputs out;
-      out.logprob = arena.Matrix(dtype, 1, targets.cols());
-      out.entropy = arena.Matrix(dtype, 1, targets.cols());
+      out.logprob = arena.Matrix(ops_.ParameterType(), 1, targets.cols());
+      out.entropy = arena.Matrix(ops_.ParameterType(), 1, targets.cols());
       ops_.HeadLogprobs(decoder_.HeadInput(residual, rows, arena), model_.head(), request_.sampling, targets, out);
+      const std::vector<float> logprobs = ReadF32(ops_.memory(), out.logprob);
+      const std::vector<float> entropies = ReadF32(ops_.memory(), out.entropy);
       for (size_t i = 0; i < b.refs.size(); ++i) {
-        At(result.logprobs, b.refs[i]) = static_cast<float>(out.logprob.At(0, static_cast<int64_t>(i)));
-        At(result.entropies, b.refs[i]) = static_cast<float>(out.entropy.At(0, static_cast<int64_t>(i)));
+        At(result.logprobs, b.refs[i]) = logprobs[i];
+        At(result.entropies, b.refs[i]) = entropies[i];
       }
     }
     arena.Rewind(mark);
@@ -99,6 +101,7 @@ struct TrainStep::HeadArrays {
   HeadTargets targets;
   HeadOutputs out;
   Tensor rows;
+  std::vector<float> weights, old_logprobs;  // of the targets, on the host
 };
 
 TrainStep::TrainStep(const AccumulateRequest& request, const Model& model, Decoder& decoder, Ops& ops, int64_t max_rows)
@@ -130,27 +133,30 @@ TrainStep::TrainStep(const AccumulateRequest& request, const Model& model, Decod
 }
 
 TrainStep::HeadArrays TrainStep::FillTargets(const GroupBatch& b, Arena& arena) const {
-  const DType dtype = ops_.ActivationType();
   const auto count = static_cast<int64_t>(b.targets.size());
-  auto row = [&] { return arena.Matrix(dtype, 1, count); };
+  auto row = [&] { return arena.Matrix(ops_.ParameterType(), 1, count); };
   HeadArrays a;
-  a.rows = I32Row(arena, b.head_rows);
-  a.targets = {I32Row(arena, b.targets), row(), row(), row(), row()};
+  a.rows = I32Row(ops_, arena, b.head_rows);
   a.out = {row(), row(), row(), row(), row()};
   auto value = [](const TokenValues& values, const TokenRef& ref) { return values.empty() ? 0.0f : At(values, ref); };
-  for (int64_t i = 0; i < count; ++i) {
-    const TokenRef& ref = b.refs[static_cast<size_t>(i)];
-    if (ref.completion < 0) {
-      const float w = request_.prompt_weights[static_cast<size_t>(ref.group)][static_cast<size_t>(ref.token)];
-      a.targets.weight.Set(0, i, w);
-      for (const Tensor* t : {&a.targets.old_logprob, &a.targets.ref_logprob, &a.targets.advantage}) t->Set(0, i, 0);
-      continue;
-    }
-    a.targets.old_logprob.Set(0, i, value(request_.old_logprobs, ref));
-    a.targets.ref_logprob.Set(0, i, value(request_.ref_logprobs, ref));
-    a.targets.advantage.Set(0, i, value(request_.advantages, ref));
-    a.targets.weight.Set(0, i, value(request_.weights, ref));
+  std::vector<float> old_logprobs, ref_logprobs, advantages, weights;
+  for (const TokenRef& ref : b.refs) {
+    const bool in_prompt = ref.completion < 0;
+    const auto group = static_cast<size_t>(ref.group), token = static_cast<size_t>(ref.token);
+    old_logprobs.push_back(in_prompt ? 0 : value(request_.old_logprobs, ref));
+    ref_logprobs.push_back(in_prompt ? 0 : value(request_.ref_logprobs, ref));
+    advantages.push_back(in_prompt ? 0 : value(request_.advantages, ref));
+    weights.push_back(in_prompt ? request_.prompt_weights[group][token] : value(request_.weights, ref));
   }
+  auto filled = [&](const std::vector<float>& values) {
+    const Tensor t = row();
+    Write(ops_.memory(), values, t);
+    return t;
+  };
+  a.targets = {I32Row(ops_, arena, b.targets), filled(old_logprobs), filled(ref_logprobs), filled(advantages),
+               filled(weights)};
+  a.weights = std::move(weights);
+  a.old_logprobs = std::move(old_logprobs);
   return a;
 }
 
@@ -183,20 +189,25 @@ void TrainStep::RunBatch(const GroupBatch& b, Arena& arena, bool recompute, cons
 }
 
 void TrainStep::Collect(const GroupBatch& b, const HeadArrays& a, AccumulateResult& result) const {
-  for (int64_t i = 0; i < static_cast<int64_t>(b.refs.size()); ++i) {
-    const TokenRef& ref = b.refs[static_cast<size_t>(i)];
-    const double logprob = a.out.logprob.At(0, i);
-    const bool policy = request_.loss.kind == TokenLoss::Kind::kPolicy;
-    if (request_.loss.kind != TokenLoss::Kind::kGiven) result.loss += a.out.loss.At(0, i);
-    if (ref.completion >= 0) At(result.logprobs, ref) = static_cast<float>(logprob);
-    const bool counts = request_.loss.kind == TokenLoss::Kind::kGiven || a.targets.weight.At(0, i) != 0;
+  using Kind = TokenLoss::Kind;
+  const Kind kind = request_.loss.kind;
+  const bool policy = kind == Kind::kPolicy, has_kl = policy && request_.loss.beta != 0;
+  auto read = [&](const Tensor& t, bool wanted) { return wanted ? Read(ops_.memory(), t) : std::vector<double>(); };
+  const auto logprobs = read(a.out.logprob, true), entropies = read(a.out.entropy, true);
+  const auto losses = read(a.out.loss, kind != Kind::kGiven), kls = read(a.out.kl, has_kl);
+  const auto clipped = read(a.out.clipped, policy);
+  for (size_t i = 0; i < b.refs.size(); ++i) {
+    const TokenRef& ref = b.refs[i];
+    if (kind != Kind::kGiven) result.loss += losses[i];
+    if (ref.completion >= 0) At(result.logprobs, ref) = static_cast<float>(logprobs[i]);
+    const bool counts = kind == Kind::kGiven || a.weights[i] != 0;
     if (!counts || ref.completion < 0) continue;
     ++result.tokens;
-    result.entropy += a.out.entropy.At(0, i);
+    result.entropy += entropies[i];
     if (!policy) continue;
-    if (request_.loss.beta != 0) result.kl += a.out.kl.At(0, i);
-    result.clip_ratio += a.out.clipped.At(0, i);
-    result.sampler_gap = std::max(result.sampler_gap, std::abs(logprob - a.targets.old_logprob.At(0, i)));
+    if (has_kl) result.kl += kls[i];
+    result.clip_ratio += clipped[i];
+    result.sampler_gap = std::max(result.sampler_gap, std::abs(logprobs[i] - a.old_logprobs[i]));
   }
 }
 

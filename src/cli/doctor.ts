@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { embeddedModelPath } from "../config/load.ts";
 import { exitStatus } from "../errors.ts";
 import { nativeBinding } from "../native/binding.ts";
+import type { CudaStatus } from "../native/types.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
 import { bytes, type Console } from "./console.ts";
 
@@ -23,6 +24,7 @@ export async function doctor(console: Console): Promise<number> {
       const binding = nativeBinding();
       return `devices ${binding.backends().join(", ")}; instruction sets ${binding.cpuIsas().join(", ")}`;
     }),
+    checkGpu(() => nativeBinding().cudaStatus(false)),
     { name: "cores", status: "ok", detail: `${availableParallelism()} usable` },
     checkMemory(freemem(), totalmem()),
     await checkAsync("embedded model", "reinstall the package, or make it again: npx rlvr pretrain", async () => {
@@ -47,6 +49,24 @@ export async function doctor(console: Console): Promise<number> {
   const isHealthy = checks.every(({ status }) => status !== "failure");
   console.result({ ok: isHealthy, checks }, lines.join("\n"));
   return isHealthy ? exitStatus.ok : exitStatus.environment;
+}
+
+/** A missing GPU is no fault: the processor is the default. A library that cannot be used is. */
+export function checkGpu(inspect: () => CudaStatus): Check {
+  const name = "GPU";
+  try {
+    const { usable, library, build, cublas, cards, problem } = inspect();
+    if (usable) {
+      const list = cards.map(
+        (c) => `${c.name} (sm ${c.capability}, ${bytes(c.freeBytes)} free of ${bytes(c.totalBytes)})`,
+      );
+      return { name, status: "ok", detail: `${list.join(", ")}; ${build}; ${cublas}` };
+    }
+    if (library === "") return { name, status: "ok", detail: "not used: the CUDA library is not built", fix: problem };
+    return { name, status: "warning", detail: `not used: ${library} finds no usable card`, fix: problem };
+  } catch (error) {
+    return { name, status: "warning", detail: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 /** Node.js 20.19 is the oldest that loads every dependency. */

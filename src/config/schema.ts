@@ -39,7 +39,12 @@ export const model = z.strictObject({
       'a safetensors folder, a .gguf file, a hub id such as owner/name, or "embedded" for the packaged model',
   }),
   adapter: option(text.nullable(), null, "ours", "a PEFT folder to start from"),
-  device: option(z.enum(["auto", "cpu", "reference", "reference-f64"]), "auto", "ours", "auto: the fastest at hand"),
+  device: option(
+    z.enum(["auto", "cpu", "cuda", "cuda-emulated", "reference", "reference-f64"]),
+    "auto",
+    "ours",
+    "auto: cuda where rlvr doctor finds a card, else cpu; cuda-emulated: its kernels on the host, for tests",
+  ),
   threads: option(z.int().min(0), 0, "ours", "0: the cores that this process may use"),
   memory_limit: option(byteSize.nullable(), null, "ours", 'a hard cap such as "8GiB"'),
 });

@@ -8,6 +8,7 @@ import type {
   CallContext,
   ChoicesRequest,
   ChoicesResult,
+  CudaStatus,
   EngineTrace,
   GenerateRequest,
   GenerateResult,
@@ -65,6 +66,8 @@ export interface NativeBinding {
   backends(): string[];
   /** Instruction sets that the cpu backend can use on this machine, fastest last. */
   cpuIsas(): string[];
+  /** What the CUDA library, or its emulation, finds on this machine, or what is missing. */
+  cudaStatus(emulated: boolean): CudaStatus;
 }
 
 export const bindingExports = [
@@ -75,6 +78,7 @@ export const bindingExports = [
   "setErrorClass",
   "backends",
   "cpuIsas",
+  "cudaStatus",
 ] as const satisfies readonly (keyof NativeBinding)[];
 
 export const policyMethods = [

@@ -19,6 +19,8 @@ export interface LoadOptions {
   model: string;
   /** One of `backends()`; "cpu" unless given. */
   device?: string;
+  /** Keys and values of rollouts: "auto" in the type of activations, "fp8" in E4M3 (cuda only). */
+  kvCache?: "auto" | "fp8";
   /** 0 or absent: the cores this process may use. */
   threads?: number;
   /** A hard cap on the engine's memory; 0 or absent: none. */
@@ -33,6 +35,21 @@ export interface LoadOptions {
   maxLive?: number;
   /** Most bytes of logits alive at a time. */
   headChunkBytes?: number;
+}
+
+/** What the CUDA library finds on a machine. */
+export interface CudaStatus {
+  /** A policy can be loaded with device "cuda" (or "cuda-emulated"). */
+  usable: boolean;
+  /** Path of the library; "" when there is none. */
+  library: string;
+  /** Its compiler and architectures, or "emulated". */
+  build: string;
+  /** Which cuBLASLt large products use, or why the library's own kernels do. */
+  cublas: string;
+  cards: { name: string; capability: string; totalBytes: number; freeBytes: number }[];
+  /** What is missing and what to do; "" when usable. */
+  problem: string;
 }
 
 export interface ModelInfo {

@@ -11,6 +11,6 @@ test("NativePolicy has exactly the methods that binding.ts declares", () => {
 });
 
 test("the backends and instruction sets of this machine have names", () => {
-  expect(nativeBinding().backends()).toEqual(["cpu", "reference", "reference-f64"]);
+  expect(nativeBinding().backends()).toEqual(["cpu", "cuda", "cuda-emulated", "reference", "reference-f64"]);
   expect(nativeBinding().cpuIsas()[0]).toBe("baseline");
 });

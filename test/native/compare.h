@@ -35,13 +35,15 @@ inline bool SameBits(const Tensor& a, const Tensor& b) {
 }
 
 // What differs between two runs of one case beyond the tolerances, one line each; "" when nothing does.
-inline std::string Differences(const OpCase& actual, const OpCase& expected) {
+inline std::string Differences(const OpCase& actual, const OpCase& expected,
+                               Tolerance (*tolerance)(const Tolerance&) = [](const Tolerance& t) { return t; }) {
   std::string lines;
   for (size_t i = 0; i < expected.outputs().size(); ++i) {
     const OpCase::Output& want = expected.outputs()[i];
-    const double error = LargestError(actual.outputs()[i].value, want.value, want.tolerance.floor);
-    if (error <= want.tolerance.relative) continue;
-    lines += Concat(lines.empty() ? "" : "; ", want.name, " is off by ", error, ", allowed ", want.tolerance.relative);
+    const Tolerance allowed = want.value.dtype() == DType::kI32 ? want.tolerance : tolerance(want.tolerance);
+    const double error = LargestError(actual.outputs()[i].value, want.value, allowed.floor);
+    if (error <= allowed.relative) continue;
+    lines += Concat(lines.empty() ? "" : "; ", want.name, " is off by ", error, ", allowed ", allowed.relative);
   }
   if (!actual.PaddingIntact()) lines += " wrote outside of a view";
   return lines;

@@ -80,7 +80,7 @@ void ForEachIsa(const std::function<void(Ops& ops, const std::string& isa)>& bod
 TEST("a row of a linear layer has the same bits alone and in any batch, for every weight type") {
   ForEachIsa([](Ops& ops, const std::string& isa) {
     for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
-                        DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
+                        DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kNF4}) {
       const int64_t rows = 70, in = 1280, out = 77;
       Data data(ops);
       const Tensor x = data.Random(rows, in), dy = data.Random(rows, out), bias = data.Random(1, out);

@@ -95,6 +95,32 @@ TEST("every quantised weight is multiplied as its decoded values") {
   }
 }
 
+TEST("an NF4 weight is multiplied as the values that it reads back, in the order that is asked for") {
+  TestBackend ops("reference-f64");
+  const int64_t out = 3, in = 128;
+  ThreadPool pool(1);
+  const auto read = [](int64_t r, float* row) {
+    for (int64_t i = 0; i < in; ++i) row[i] = std::sin(static_cast<float>(r * in + i));
+  };
+  std::vector<std::byte> planar(MatrixBytes(DType::kNF4, out, in)), memory(ops->PackedBytes(DType::kNF4, out, in));
+  QuantizeNf4(read, out, in, pool, planar.data());
+  const int32_t order[] = {2, 0, 1};
+  PackedWeight w;
+  w.data = memory.data();
+  w.bytes = memory.size();
+  ops->Pack({DType::kNF4, out, in, planar.data(), order}, w);
+  Matrix x(1, in), y(1, out);
+  for (int64_t i = 0; i < in; ++i) x.t.Set(0, i, static_cast<double>(i % 7) - 3);
+  ops->Linear(x.t, w, {}, y.t);
+  for (int64_t o = 0; o < out; ++o) {
+    std::vector<float> row(in);
+    Nf4Matrix(planar.data(), out, in).Row(order[o], row.data());
+    double expected = 0;
+    for (int64_t i = 0; i < in; ++i) expected += x.t.At(0, i) * static_cast<double>(row[static_cast<size_t>(i)]);
+    EXPECT_NEAR(y.data[static_cast<size_t>(o)], expected, 1e-12);
+  }
+}
+
 TEST("rope turns the pair (i, i + half) and leaves the rest") {
   TestBackend ops("reference-f64");
   Row x{1, 2, 3, 4, 5};  // one head of 5, half 2

@@ -155,7 +155,8 @@ TEST("plain types convert at any address") {
 
 TEST("integers are no weight type, and a row must be whole blocks") {
   float value = 0;
-  EXPECT_THROW_CODE(DequantizeRow(DType::kI32, &value, 1, &value), ErrorCode::kInternal, "I32 is no weight type");
+  EXPECT_THROW_CODE(DequantizeRow(DType::kI32, &value, 1, &value), ErrorCode::kInternal,
+                    "I32 is no type of rows of weights");
   EXPECT_THROW_CODE(DequantizeRow(DType::kQ8_0, &value, 1, &value), ErrorCode::kInternal, "in blocks of 32");
 }
 

@@ -10,6 +10,7 @@
 
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/weight_layout.h"
+#include "quant/nf4.h"
 
 #if defined(__x86_64__)
 #define RLVR_ISA_NAMESPACE isa_avx2

@@ -4,6 +4,7 @@
 
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/weight_layout.h"
+#include "quant/nf4.h"
 
 #define RLVR_ISA_NAMESPACE isa_baseline
 #define RLVR_ISA_NAME "baseline"

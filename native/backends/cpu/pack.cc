@@ -1,8 +1,9 @@
 // Repacks weights from the order of their file into panels. Works panel by panel straight from the (mapped) file, in
-// parallel, with no copy in between. The block formats are those of ggml.
+// parallel, with no copy in between. The block formats are those of ggml, and NF4 (quant/nf4.h).
 #include "backends/cpu/pack.h"
 
 #include "backends/cpu/weight_layout.h"
+#include "quant/nf4.h"
 
 namespace rlvr::cpu {
 
@@ -108,6 +109,16 @@ void ReadBlock(DType dtype, const uint8_t* row, int64_t block, RowBlock& out) {
   }
 }
 
+// The same of a row of NF4, whose blocks of 64 are two of these.
+void ReadNf4Block(const Nf4Matrix& matrix, int64_t row, int64_t block, RowBlock& out) {
+  const uint8_t* codes = matrix.Codes(row) + block * kBlock / 2;
+  for (int i = 0; i < kBlock / 2; ++i) {
+    out.value[2 * i] = codes[i] >> 4;
+    out.value[2 * i + 1] = codes[i] & 15;
+  }
+  out.scale[0] = matrix.Absmax(row, block * kBlock / kNf4Block);
+}
+
 // Output row j of the panel's block at `p`; the block is zero before.
 void WriteBlock(const Format& f, const RowBlock& in, int j, std::byte* p) {
   if (f.element == 2) {
@@ -144,13 +155,26 @@ void PackPlain(const void* row, int64_t in, int j, std::byte* panel, Convert con
   }
 }
 
-void PackRow(DType dtype, const Format& f, const uint8_t* row, int64_t in, int j, std::byte* panel) {
+template <typename Read>
+void PackBlocks(const Format& f, int64_t in, int j, std::byte* panel, const Read& read) {
+  RowBlock block;
+  for (int64_t b = 0; b < in / kBlock; ++b) {
+    read(b, block);
+    WriteBlock(f, block, j, panel + static_cast<size_t>(b) * BlockBytes(f));
+  }
+}
+
+// Row r of the source becomes output row j of the panel.
+void PackRow(const WeightSource& source, const Format& f, int64_t r, int j, std::byte* panel) {
+  const DType dtype = source.dtype;
+  const int64_t in = source.in;
+  if (dtype == DType::kNF4) {
+    const Nf4Matrix matrix(source.data, source.out, in);
+    return PackBlocks(f, in, j, panel, [&](int64_t b, RowBlock& block) { ReadNf4Block(matrix, r, b, block); });
+  }
+  const auto* row = static_cast<const uint8_t*>(source.data) + static_cast<size_t>(r) * BytesOf(dtype, in);
   if (f.quantised) {
-    RowBlock block;
-    for (int64_t b = 0; b < in / kBlock; ++b) {
-      ReadBlock(dtype, row, b, block);
-      WriteBlock(f, block, j, panel + static_cast<size_t>(b) * BlockBytes(f));
-    }
+    PackBlocks(f, in, j, panel, [&](int64_t b, RowBlock& block) { ReadBlock(dtype, row, b, block); });
   } else if (dtype == DType::kF64) {
     PackPlain<double, float>(row, in, j, panel, [](double x) { return static_cast<float>(x); });
   } else if (f.element == 2) {
@@ -164,7 +188,7 @@ void PackRow(DType dtype, const Format& f, const uint8_t* row, int64_t in, int j
 
 size_t PackedBytes(DType dtype, int64_t out, int64_t in) {
   const Format f = FormatOf(dtype);
-  RLVR_CHECK(dtype != DType::kI32, "weights of type I32");
+  RLVR_CHECK(dtype != DType::kI32 && dtype != DType::kF8E4M3, "weights of type ", Info(dtype).name);
   RLVR_CHECK(in % Info(dtype).block == 0, Info(dtype).name, " rows of ", in, " elements");
   return PanelBytes(f, in) * static_cast<size_t>(Panels(out));
 }
@@ -175,8 +199,7 @@ void Pack(ThreadPool& pool, const WeightSource& source, PackedWeight& w) {
   w.out = source.out;
   w.in = source.in;
   const Format f = FormatOf(source.dtype);
-  const size_t panel_bytes = PanelBytes(f, source.in), row_bytes = BytesOf(source.dtype, source.in);
-  const auto* rows = static_cast<const uint8_t*>(source.data);
+  const size_t panel_bytes = PanelBytes(f, source.in);
   pool.ParallelFor(Panels(source.out), [&](int64_t begin, int64_t end, int) {
     for (int64_t p = begin; p < end; ++p) {
       std::byte* panel = w.data + static_cast<size_t>(p) * panel_bytes;
@@ -184,7 +207,7 @@ void Pack(ThreadPool& pool, const WeightSource& source, PackedWeight& w) {
       for (int64_t j = 0; j < kPanel && p * kPanel + j < source.out; ++j) {
         const int64_t r = p * kPanel + j;
         const int64_t from = source.row_order == nullptr ? r : source.row_order[r];
-        PackRow(source.dtype, f, rows + static_cast<size_t>(from) * row_bytes, source.in, static_cast<int>(j), panel);
+        PackRow(source, f, from, static_cast<int>(j), panel);
       }
     }
   });

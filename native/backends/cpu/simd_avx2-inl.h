@@ -103,6 +103,17 @@ inline V BitsToFloat(Bits x, uint32_t mask, uint32_t centre) {
   return {_mm256_cvtepi32_ps(_mm256_sub_epi32(kept.a, c)), _mm256_cvtepi32_ps(_mm256_sub_epi32(kept.b, c))};
 }
 
+inline __m256 LookUp8(const float* table, __m256i places) {
+  const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), places);
+  const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), places);
+  return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(places, 28)));
+}
+// table[the low four bits of x >> shift] in each lane.
+inline V LookUp(const float* table, Bits x, int shift) {
+  const Bits places = RightBits(x, shift);
+  return {LookUp8(table, places.a), LookUp8(table, places.b)};
+}
+
 inline float ReduceAdd(V x) {
   const __m256 half = _mm256_add_ps(x.a, x.b);
   const __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));

@@ -71,6 +71,11 @@ inline V BitsToFloat(Bits x, uint32_t mask, uint32_t centre) {
   return {_mm512_cvtepi32_ps(_mm512_sub_epi32(kept.v, _mm512_set1_epi32(static_cast<int>(centre))))};
 }
 
+// table[the low four bits of x >> shift] in each lane.
+inline V LookUp(const float* table, Bits x, int shift) {
+  return {_mm512_permutexvar_ps(RightBits(x, shift).v, _mm512_loadu_ps(table))};
+}
+
 inline float ReduceAdd(V a) {
   const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
   const __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));

@@ -159,6 +159,11 @@ inline V BitsToFloat(Bits x, uint32_t mask, uint32_t centre) {
   return {convert(x.w[0]), convert(x.w[1]), convert(x.w[2]), convert(x.w[3])};
 }
 
+// table[the low four bits of x >> shift] in each lane.
+inline V LookUp(const float* table, Bits x, int shift) {
+  return Each([=](int i) { return table[(x.w[i / 4][i % 4] >> shift) & 15]; });
+}
+
 inline float ReduceAdd(V x) {
   const Quad quarter = (x.a + x.c) + (x.b + x.d);
   return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);

@@ -24,7 +24,7 @@ constexpr int64_t kPrefetchBytes = 1024;
 template <DType T>
 struct Reader {
   static constexpr Format kFormat = FormatOf(T);
-  static constexpr int kScales = kFormat.int8 ? 1 : kQuad;
+  static constexpr int kScales = kFormat.int8 || kFormat.table ? 1 : kQuad;
   V scale[kScales][2], min[2];
   Bits low, high;                                          // of the current quad
   Bits plane[kFormat.planes > 0 ? kFormat.planes : 1][2];  // rotated for the current quad
@@ -97,6 +97,9 @@ struct Reader {
     if constexpr (kFormat.int8) {
       a = Mul(scale[0][0], LoadI8(values + (kQuad * q + i) * 32));
       b = Mul(scale[0][1], LoadI8(values + (kQuad * q + i) * 32 + 16));
+    } else if constexpr (kFormat.table) {
+      a = Mul(scale[0][0], LookUp(kNf4Values.data(), low, 8 * i));
+      b = Mul(scale[0][1], LookUp(kNf4Values.data(), high, 8 * i));
     } else {
       const uint32_t mask = (kFormat.planes > 0 ? 0xffu : 0xfu) << 8 * i;
       const uint32_t centre = static_cast<uint32_t>(kFormat.centre) << 8 * i;
@@ -166,6 +169,7 @@ inline void WithType(DType dtype, const F& f) {
     case DType::kQ4_K: return f.template operator()<DType::kQ4_K>();
     case DType::kQ5_K: return f.template operator()<DType::kQ5_K>();
     case DType::kQ6_K: return f.template operator()<DType::kQ6_K>();
+    case DType::kNF4: return f.template operator()<DType::kNF4>();
     default: return f.template operator()<DType::kF32>();
   }
 }

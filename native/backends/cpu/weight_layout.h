@@ -6,8 +6,10 @@
 //                    or, for Q8_0, int8 [32 inputs][32]
 //   bit planes       [planes][32 outputs] words of one bit an input; PlaneBit says which
 // So a register of sixteen words holds four inputs of sixteen outputs, and one mask takes an input out of it.
-// A weight is scale * (nibble + 16 * plane 0 + 32 * plane 1 - centre) + min, which has the bits of the file format's
-// own definition because the product is exact.
+// NF4 has the nibbles too, which are numbers of kNf4Values, and the F32 absmax of the block of 64 as the scale of both
+// its halves: 5 bits a weight instead of 4.1, and no second look-up in the kernels.
+// Of the other types a weight is scale * (nibble + 16 * plane 0 + 32 * plane 1 - centre) + min, which has the bits of
+// the file format's own definition because the product is exact.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +30,7 @@ struct Format {
   int planes = 0;
   bool int8 = false;
   int centre = 0;
+  bool table = false;  // nibbles are places in kNf4Values
 };
 
 constexpr Format FormatOf(DType dtype) {
@@ -42,6 +45,7 @@ constexpr Format FormatOf(DType dtype) {
     case DType::kQ4_K: return {true, 4, true, 1, 0, false, 0};
     case DType::kQ5_K: return {true, 4, true, 1, 1, false, 0};
     case DType::kQ6_K: return {true, 4, false, 2, 2, false, 32};
+    case DType::kNF4: return {true, 4, false, 1, 0, false, 0, true};
     default: return {false, 4};
   }
 }

@@ -2,9 +2,12 @@
 // the emulator. Each op is defined in the file that holds its kernels: rms_norm.cu, rope.cu, linear.cu, ...
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "backends/cuda/cuda_scratch.h"
+#include "backends/cuda/cuda_memory.h"
+#include "backends/cuda/graph.h"
 #include "backends/cuda/runtime.h"
 #include "ops/ops.h"
 
@@ -21,7 +24,7 @@ class CudaBackend final : public Ops {
   explicit CudaBackend(const CudaOptions& options);
   ~CudaBackend() override;
 
-  const char* name() const override { return name_; }
+  const char* name() const override;
   const char* isa() const override { return card_.c_str(); }
   DType ActivationType() const override { return DType::kBF16; }
   DType ParameterType() const override { return DType::kF32; }
@@ -31,8 +34,7 @@ class CudaBackend final : public Ops {
   void SetWorkspace(const WorkspaceLimits& limits, std::byte* memory, size_t bytes) override;
   size_t PeakLogitsBytes() const override { return peak_logits_bytes_; }
   void BeginBatch(const SpanView& batch) override;
-  void BeginSequence() override;
-  void EndSequence() override;
+  void RunPass(const std::function<void()>& pass) override;
 
   size_t PackedBytes(DType dtype, int64_t out, int64_t in) const override;
   void Pack(const WeightSource& source, PackedWeight& w) override;
@@ -91,11 +93,15 @@ class CudaBackend final : public Ops {
   const CudaScratch& scratch() const { return scratch_; }
 
  private:
+  // Brings the spans of the batch and the work lists of the attention kernels to the card.
+  void UploadBatch(const SpanView& batch);
+
   CudaOptions options_;
-  const char* name_;
   std::string card_;
   cudaStream_t stream_ = nullptr;
-  std::unique_ptr<DeviceMemory> memory_;
+  std::unique_ptr<CudaMemory> memory_;
+  RecordedPass recorded_;
+  bool in_pass_ = false;
   CudaScratch scratch_;
   WorkspaceLimits limits_;
   size_t peak_logits_bytes_ = 0;

@@ -44,13 +44,9 @@ inline CaseList EmbedCases() {
       {.name = "row order", .rows = 12, .vocab = 33, .dim = 64, .shuffled = true},
   };
   for (DType dtype : {DType::kF64, DType::kBF16, DType::kF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
-                      DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
-    specs.push_back({.name = Info(dtype).name,
-                     .rows = 9,
-                     .vocab = 31,
-                     .dim = Info(dtype).block == 256 ? 256 : 96,
-                     .dtype = dtype,
-                     .scale = 2});
+                      DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kNF4}) {
+    specs.push_back(
+        {.name = Info(dtype).name, .rows = 9, .vocab = 31, .dim = WidthOf(dtype, 96), .dtype = dtype, .scale = 2});
   }
   return MakeCases<EmbedCase>("embed", specs);
 }

@@ -184,12 +184,9 @@ inline CaseList HeadCases() {
        .differentiate = false},
   };
   for (DType dtype : {DType::kF64, DType::kBF16, DType::kF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
-                      DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
-    specs.push_back({.name = Info(dtype).name,
-                     .rows = 5,
-                     .dim = Info(dtype).block == 256 ? 256 : 64,
-                     .dtype = dtype,
-                     .loss = {.beta = 0.04}});
+                      DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kNF4}) {
+    specs.push_back(
+        {.name = Info(dtype).name, .rows = 5, .dim = WidthOf(dtype, 64), .dtype = dtype, .loss = {.beta = 0.04}});
   }
   return MakeCases<HeadCase>("head", specs);
 }

@@ -64,11 +64,17 @@ inline CaseList LinearCases() {
       {.name = "columns of wider matrices", .rows = 9, .in = 96, .out = 33, .weight_grad = true, .pad = 5},
       {.name = "many rows", .rows = 131, .in = 160, .out = 72, .bias = true, .weight_grad = true},
       {.name = "wide", .rows = 3, .in = 2048, .out = 65, .accumulate = true},
+      {.name = "NF4, three nested blocks, row order",
+       .rows = 3,
+       .in = 1024,
+       .out = 40,
+       .dtype = DType::kNF4,
+       .shuffled = true},
   };
   for (DType dtype : {DType::kF64, DType::kF32, DType::kBF16, DType::kF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1,
-                      DType::kQ5_0, DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
+                      DType::kQ5_0, DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kNF4}) {
     const std::string type = Info(dtype).name;
-    const int64_t in = Info(dtype).block == 256 ? 512 : 96;
+    const int64_t in = Info(dtype).block == 256 ? 512 : WidthOf(dtype, 96);
     specs.push_back({.name = type + ", one row", .rows = 1, .in = in, .out = 31, .dtype = dtype});
     specs.push_back({.name = type + ", 4 rows", .rows = 4, .in = in, .out = 64, .dtype = dtype, .bias = true});
     specs.push_back({.name = type + ", 35 rows, row order, strides",

@@ -92,6 +92,10 @@ inline std::vector<LinearsSpec> LinearsSpecs() {
                      .rows = rows,
                      .in = 256,
                      .parts = {{.out = 300, .dtype = DType::kQ4_K}, {.out = 300, .dtype = DType::kBF16, .rank = 16}}});
+    specs.push_back({.name = "NF4 with LoRA beside INT8, " + std::to_string(rows) + " rows",
+                     .rows = rows,
+                     .in = 192,
+                     .parts = {{.out = 65, .dtype = DType::kNF4, .rank = 16}, {.out = 40, .dtype = DType::kQ8_0}}});
   }
   return specs;
 }

@@ -15,6 +15,7 @@
 #include "core/rng.h"
 #include "ops/ops.h"
 #include "quant/codec.h"
+#include "quant/nf4.h"
 #include "tolerances.h"
 
 namespace rlvr::test {
@@ -37,6 +38,23 @@ class Memory {
   };
   std::unique_ptr<std::byte, Free> data_;
   size_t bytes_;
+};
+
+// While one lives, random inputs are BF16 numbers: a backend that stores them so computes from the same ones.
+class Bf16Inputs {
+ public:
+  Bf16Inputs() { enabled() = true; }
+  ~Bf16Inputs() { enabled() = false; }
+  static float Round(double value) {
+    const auto single = static_cast<float>(value);
+    return enabled() ? Bf16ToF32(F32ToBf16(single)) : single;
+  }
+
+ private:
+  static bool& enabled() {
+    static bool is_enabled = false;
+    return is_enabled;
+  }
 };
 
 class OpCase {
@@ -129,7 +147,7 @@ class OpCase {
   void Randomize(const Tensor& t, double scale = 1) {
     ++drawn_;
     for (int64_t r = 0; r < t.rows(); ++r) {
-      for (int64_t c = 0; c < t.cols(); ++c) t.Set(r, c, static_cast<float>(scale * (2 * Uniform(r, c) - 1)));
+      for (int64_t c = 0; c < t.cols(); ++c) t.Set(r, c, Bf16Inputs::Round(scale * (2 * Uniform(r, c) - 1)));
     }
   }
   // I32 [1, count] in [0, limit).
@@ -179,6 +197,12 @@ class OpCase {
   std::vector<std::pair<Tensor, Tensor>> cotangents_;
 };
 
+// `usual`, or the next width that is whole blocks of the type.
+inline int64_t WidthOf(DType dtype, int64_t usual) {
+  const int64_t block = Info(dtype).block;
+  return (usual + block - 1) / block * block;
+}
+
 // A weight of a case: values, their stored form, and what the backend packs from it. The values are F32, or F64 where
 // both the backend and the case want plain numbers (finite differences move them).
 class CaseWeight {
@@ -186,37 +210,49 @@ class CaseWeight {
   CaseWeight(DType activation, DType dtype, const Tensor& values, bool shuffled)
       : dtype_(dtype == DType::kF32 && activation == DType::kF64 ? DType::kF64 : dtype),
         values_(values),
-        blocks_(static_cast<size_t>(values.rows()) * BytesOf(dtype_, values.cols())) {
+        stored_(MatrixBytes(dtype_, values.rows(), values.cols())) {
     if (!shuffled) return;
     RLVR_CHECK(values.rows() % 7 != 0, "the shuffle is a permutation when 7 does not divide the rows");
     for (int64_t r = 0; r < values.rows(); ++r) order_.push_back(static_cast<int32_t>((r * 7 + 3) % values.rows()));
   }
   void Pack(Ops& ops) {
-    for (int64_t r = 0; r < values_.rows(); ++r) {
-      std::byte* row = blocks_.data() + r * BytesOf(dtype_, values_.cols());
-      if (dtype_ == DType::kF64) {
-        for (int64_t i = 0; i < values_.cols(); ++i) reinterpret_cast<double*>(row)[i] = values_.At(r, i);
-      } else {
-        std::vector<float> plain(values_.cols());
-        for (int64_t i = 0; i < values_.cols(); ++i) plain[i] = static_cast<float>(values_.At(r, i));
-        QuantizeRow(dtype_, plain.data(), values_.cols(), row);
-      }
-    }
+    Store();
     if (!memory_) memory_ = std::make_unique<Memory>(ops.PackedBytes(dtype_, values_.rows(), values_.cols()));
     packed_.data = memory_->data();
     packed_.bytes = memory_->bytes();
     std::memset(packed_.data, 0, packed_.bytes);
     const int32_t* order = order_.empty() ? nullptr : order_.data();
-    ops.Pack({dtype_, values_.rows(), values_.cols(), blocks_.data(), order}, packed_);
+    ops.Pack({dtype_, values_.rows(), values_.cols(), stored_.data(), order}, packed_);
   }
   const PackedWeight& packed() const { return packed_; }
   // Packed row r comes from this row of the values.
   int64_t SourceRow(int64_t r) const { return order_.empty() ? r : order_[r]; }
 
  private:
+  void Store() {
+    const auto read = [this](int64_t r, float* row) {
+      for (int64_t i = 0; i < values_.cols(); ++i) row[i] = static_cast<float>(values_.At(r, i));
+    };
+    if (dtype_ == DType::kNF4) {
+      ThreadPool one(1);
+      QuantizeNf4(read, values_.rows(), values_.cols(), one, stored_.data());
+      return;
+    }
+    std::vector<float> plain(values_.cols());
+    for (int64_t r = 0; r < values_.rows(); ++r) {
+      std::byte* row = stored_.data() + r * BytesOf(dtype_, values_.cols());
+      if (dtype_ == DType::kF64) {
+        for (int64_t i = 0; i < values_.cols(); ++i) reinterpret_cast<double*>(row)[i] = values_.At(r, i);
+      } else {
+        read(r, plain.data());
+        QuantizeRow(dtype_, plain.data(), values_.cols(), row);
+      }
+    }
+  }
+
   DType dtype_;
   Tensor values_;
-  Memory blocks_;
+  Memory stored_;
   std::vector<int32_t> order_;
   std::unique_ptr<Memory> memory_;
   PackedWeight packed_;
