@@ -66,7 +66,7 @@ void CudaBackend::AdamW(const AdamWParams& params, const Tensor& p, const Tensor
   RLVR_CHECK(params.step >= 1, "step ", params.step);
   if (p.empty()) return;
   const Extent extent = CommonExtent(p, g, m, v);
-  WithFlag(StartsAligned(extent, p, g, m, v), [&](auto wide) {
+  WithFlag(RunsAligned<kFloatRun>(extent, p, g, m, v), [&](auto wide) {
     Launch("AdamW", AdamWKernel<wide()>, RunShape<kFloatRun>(extent), stream(), FactorsOf(params), View<float>(p),
            View<const float>(g), View<float>(m), View<float>(v), extent);
   });

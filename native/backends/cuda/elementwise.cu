@@ -48,7 +48,7 @@ ZeroKernel(RowsView<Unit> y, Extent extent) {
 
 template <typename From, typename To>
 void Convert(const Tensor& x, const Tensor& y, const Extent& extent, cudaStream_t stream) {
-  WithFlag(StartsAligned(extent, x, y), [&](auto wide) {
+  WithFlag(RunsAligned<kRun>(extent, x, y), [&](auto wide) {
     Launch("Convert", ConvertKernel<From, To, wide()>, RunShape<kRun>(extent), stream, View<const From>(x), View<To>(y),
            extent);
   });
@@ -61,7 +61,7 @@ void CudaBackend::Add(const Tensor& x, const Tensor& y) {
   const Extent extent = CommonExtent(x, y);
   WithElement(y.dtype(), [&](auto element) {
     using T = decltype(element);
-    WithFlag(StartsAligned(extent, x, y), [&](auto wide) {
+    WithFlag(RunsAligned<kRun>(extent, x, y), [&](auto wide) {
       Launch("Add", AddKernel<T, wide()>, RunShape<kRun>(extent), stream(), View<const T>(x), View<T>(y), extent);
     });
   });

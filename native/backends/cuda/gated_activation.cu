@@ -69,7 +69,7 @@ void CudaBackend::GatedActivation(const Tensor& gate, const Tensor& up, Activati
   const Extent extent = CommonExtent(gate, up, y);
   WithActivation(act, [&](auto kind) {
     using Act = decltype(kind);
-    WithFlag(StartsAligned(extent, gate, up, y), [&](auto wide) {
+    WithFlag(RunsAligned<kRun>(extent, gate, up, y), [&](auto wide) {
       Launch("GatedActivation", GatedKernel<Act, wide()>, RunShape<kRun>(extent), stream(), View<const Bf16>(gate),
              View<const Bf16>(up), View<Bf16>(y), extent);
     });
@@ -82,7 +82,7 @@ void CudaBackend::GatedActivationBackward(const Tensor& gate, const Tensor& up, 
   const Extent extent = CommonExtent(gate, up, dy, dgate, dup);
   WithActivation(act, [&](auto kind) {
     using Act = decltype(kind);
-    WithFlag(StartsAligned(extent, gate, up, dy, dgate, dup), [&](auto wide) {
+    WithFlag(RunsAligned<kRun>(extent, gate, up, dy, dgate, dup), [&](auto wide) {
       Launch("GatedActivationBackward", GatedBackwardKernel<Act, wide()>, RunShape<kRun>(extent), stream(),
              View<const Bf16>(gate), View<const Bf16>(up), View<const Bf16>(dy), View<Bf16>(dgate), View<Bf16>(dup),
              extent);

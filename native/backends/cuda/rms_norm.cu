@@ -20,6 +20,7 @@ struct Tier {
   static constexpr int kThreads = team > kWarpSize ? team : 4 * kWarpSize;  // of a block
   static constexpr int kTeams = kThreads / team;
   static constexpr int64_t kWidest = int64_t{team} * runs * kRun;
+  static constexpr bool kHoldsGains = runs <= 4;  // six runs of x, dy and F32 gains do not fit in 128 registers
 };
 
 using WarpTier = Tier<kWarpSize, 1>;  // heads of 128 and 256
@@ -95,18 +96,40 @@ DEVICE void LoadTeamRow(const Bf16* row, const TeamRows<T>& team, int64_t cols, 
   }
 }
 
-// weight + offset; what is beyond the row is offset, and multiplies zeros.
+// weight + offset of the team's runs, read once for all rows where registers hold them. What is beyond the row
+// multiplies zeros.
 template <typename T, bool kWide>
-DEVICE void LoadGains(const float* weight, const TeamRows<T>& team, const NormShape& norm,
-                      float (&gains)[T::kRuns][kRun]) {
+class Gains {
+ public:
+  DEVICE Gains(const float* weight, const TeamRows<T>& team, const NormShape& norm)
+      : weight_(weight), team_(team), norm_(norm) {
+    if constexpr (T::kHoldsGains) {
 #pragma unroll
-  for (int j = 0; j < T::kRuns; ++j) {
-    const int64_t col = team.Col(j);
-    LoadRun<kWide>(weight + col, RunCount(col, norm.extent.cols, kRun), gains[j]);
-#pragma unroll
-    for (int i = 0; i < kRun; ++i) gains[j][i] += norm.weight_offset;
+      for (int j = 0; j < T::kRuns; ++j) Read(j, held_[j]);
+    }
   }
-}
+  DEVICE void Get(int run, float (&gains)[kRun]) const {
+    if constexpr (T::kHoldsGains) {
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) gains[i] = held_[run][i];
+    } else {
+      Read(run, gains);
+    }
+  }
+
+ private:
+  DEVICE void Read(int run, float (&gains)[kRun]) const {
+    const int64_t col = team_.Col(run);
+    LoadRun<kWide>(weight_ + col, RunCount(col, norm_.extent.cols, kRun), gains);
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) gains[i] += norm_.weight_offset;
+  }
+
+  const float* weight_;
+  const TeamRows<T>& team_;
+  const NormShape& norm_;
+  float held_[T::kHoldsGains ? T::kRuns : 1][kRun];
+};
 
 // 1 / sqrt(mean(x^2) + eps)
 template <typename T>
@@ -128,8 +151,7 @@ RmsNormKernel(RowsView<const Bf16> x, const float* weight, NormShape norm, RowsV
   SharedCarver shared;
   float* partials = shared.Take<float>(kWarpSize);
   const TeamRows<T> team(norm);
-  float gains[T::kRuns][kRun];
-  LoadGains<T, kWide>(weight, team, norm, gains);
+  const Gains<T, kWide> gains(weight, team, norm);
   for (int64_t row = team.first; row < team.last; ++row) {
     Bf16Run from[T::kRuns];
     LoadTeamRow<T, kWide>(x.At(row, 0), team, norm.extent.cols, from);
@@ -137,9 +159,10 @@ RmsNormKernel(RowsView<const Bf16> x, const float* weight, NormShape norm, RowsV
 #pragma unroll
     for (int j = 0; j < T::kRuns; ++j) {
       const int64_t col = team.Col(j);
-      float to[kRun];
+      float gain[kRun], to[kRun];
+      gains.Get(j, gain);
 #pragma unroll
-      for (int i = 0; i < kRun; ++i) to[i] = from[j].At(i) * scale * gains[j][i];
+      for (int i = 0; i < kRun; ++i) to[i] = from[j].At(i) * scale * gain[i];
       StoreRun<kWide>(y.At(row, col), RunCount(col, norm.extent.cols, kRun), to);
     }
   }
@@ -154,8 +177,7 @@ RmsNormBackwardKernel(RowsView<const Bf16> x, const float* weight, NormShape nor
   SharedCarver shared;
   float* partials = shared.Take<float>(kWarpSize);
   const TeamRows<T> team(norm);
-  float gains[T::kRuns][kRun];
-  LoadGains<T, kWide>(weight, team, norm, gains);
+  const Gains<T, kWide> gains(weight, team, norm);
   for (int64_t row = team.first; row < team.last; ++row) {
     Bf16Run from[T::kRuns], grad[T::kRuns];
     LoadTeamRow<T, kWide>(x.At(row, 0), team, norm.extent.cols, from);
@@ -164,19 +186,22 @@ RmsNormBackwardKernel(RowsView<const Bf16> x, const float* weight, NormShape nor
     float dot = 0.0f;
 #pragma unroll
     for (int j = 0; j < T::kRuns; ++j) {
+      float gain[kRun];
+      gains.Get(j, gain);
 #pragma unroll
-      for (int i = 0; i < kRun; ++i) dot = fmaf(grad[j].At(i) * gains[j][i], from[j].At(i), dot);
+      for (int i = 0; i < kRun; ++i) dot = fmaf(grad[j].At(i) * gain[i], from[j].At(i), dot);
     }
     const float pull = -scale * scale * TeamSum<T>(dot, partials) / static_cast<float>(norm.extent.cols);
 #pragma unroll
     for (int j = 0; j < T::kRuns; ++j) {
       const int64_t col = team.Col(j);
       const int count = RunCount(col, norm.extent.cols, kRun);
-      float before[kRun] = {}, to[kRun];
+      float gain[kRun], before[kRun] = {}, to[kRun];
+      gains.Get(j, gain);
       if (accumulate) LoadRun<kWide>(static_cast<const Bf16*>(dx.At(row, col)), count, before);
 #pragma unroll
       for (int i = 0; i < kRun; ++i) {
-        to[i] = fmaf(scale, fmaf(pull, from[j].At(i), grad[j].At(i) * gains[j][i]), before[i]);
+        to[i] = fmaf(scale, fmaf(pull, from[j].At(i), grad[j].At(i) * gain[i]), before[i]);
       }
       StoreRun<kWide>(dx.At(row, col), count, to);
     }
@@ -220,7 +245,7 @@ void CudaBackend::RmsNorm(const Tensor& x, const Tensor& weight, double eps, dou
                             RowsPerTeam(x.rows(), T::kTeams),
                             static_cast<float>(eps),
                             static_cast<float>(weight_offset)};
-    WithFlag(StartsAligned(norm.extent, x, weight, y), [&](auto wide) {
+    WithFlag(RunsAligned<kRun>(norm.extent, x, weight, y), [&](auto wide) {
       Launch("RmsNorm", RmsNormKernel<T, wide()>, ShapeOf<T>(norm), stream(), View<const Bf16>(x), weight.F32(), norm,
              View<Bf16>(y));
     });
@@ -238,7 +263,7 @@ void CudaBackend::RmsNormBackward(const Tensor& x, const Tensor& weight, double 
                             RowsPerTeam(x.rows(), T::kTeams),
                             static_cast<float>(eps),
                             static_cast<float>(weight_offset)};
-    WithFlag(StartsAligned(norm.extent, x, weight, dy, dx), [&](auto wide) {
+    WithFlag(RunsAligned<kRun>(norm.extent, x, weight, dy, dx), [&](auto wide) {
       if (dweight.defined()) {  // before dx, which may take the place of dy
         float* scales = scratch().reduce.row_scales;
         RLVR_CHECK(x.rows() <= scratch().reduce.max_rows, x.rows(), " rows, reserved for ", scratch().reduce.max_rows);

@@ -61,8 +61,8 @@ void CudaBackend::Rope(const Tensor& x, const Tensor& cos, const Tensor& sin, in
   const int64_t parts_per_row = (heads + heads_per_part - 1) / heads_per_part;
   const RopeShape shape = {{x.rows() * parts_per_row, half}, static_cast<int>(parts_per_row), static_cast<int>(heads),
                            static_cast<int>(heads_per_part), static_cast<int>(head_dim),      inverse ? -1.0f : 1.0f};
-  const bool heads_aligned = half % kRun == 0 && (heads == 1 || head_dim % kRun == 0);
-  WithFlag(heads_aligned && StartsAligned(Extent{x.rows(), half}, x, cos, sin), [&](auto wide) {
+  const bool heads_aligned = heads == 1 || head_dim % kRun == 0;
+  WithFlag(heads_aligned && RunsAligned<kRun>(Extent{x.rows(), half}, x, cos, sin), [&](auto wide) {
     Launch("Rope", RopeKernel<wide()>, RunShape<kRun>(shape.parts), stream(), View<Bf16>(x), View<const float>(cos),
            View<const float>(sin), shape);
   });

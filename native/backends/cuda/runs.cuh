@@ -1,6 +1,7 @@
 // Runs of neighbouring elements of a row as F32 in registers, and the launches of kernels that give each thread a run.
-// A run is read by 16-byte accesses where every run starts at such a boundary (kWide), else element by element; the
-// numbers and their order are the same, so a row's bits do not depend on where it lies.
+// Runs are read by 16-byte accesses where all are whole and start at such a boundary (kWide), else element by element;
+// the numbers and their order are the same, so a row's bits do not depend on where it lies. A kernel has one of the two
+// ways compiled in: with both it is twice as long and its registers serve the other way too.
 #pragma once
 
 #include <type_traits>
@@ -51,14 +52,14 @@ Extent CommonExtent(const Tensor& first, const Others&... others) {
   return {first.rows(), first.cols()};
 }
 
-// Whether runs of kRun elements start at 16-byte boundaries in every row of every tensor.
-template <typename... Tensors>
-bool StartsAligned(const Extent& extent, const Tensors&... tensors) {
+// Whether rows are whole runs, and each starts at a 16-byte boundary in every tensor.
+template <int kLength, typename... Tensors>
+bool RunsAligned(const Extent& extent, const Tensors&... tensors) {
   auto aligned = [&](const Tensor& t) {
     const size_t gap = extent.rows > 1 ? BytesOf(t.dtype(), t.stride()) : 0;
     return (reinterpret_cast<uintptr_t>(t.data()) | gap) % 16 == 0;
   };
-  return (aligned(tensors) && ...);
+  return extent.cols % kLength == 0 && (aligned(tensors) && ...);
 }
 
 // Calls f with std::true_type or std::false_type: a template argument from a value.
@@ -116,22 +117,24 @@ struct Bf16Run {
   DEVICE float At(int i) const { return i % 2 == 0 ? LowBf16(pairs[i / 2]) : HighBf16(pairs[i / 2]); }
 };
 
-// Elements from `count` on are zero.
+// Elements from `count` on are zero. With kWide, count is 0 or all.
 template <bool kWide>
 DEVICE Bf16Run LoadBf16Run(const Bf16* p, int count) {
-  if (kWide && count == kRun) {
+  Bf16Run run = {};
+  if constexpr (kWide) {
+    if (count == 0) return run;
     const uint4 bits = LoadGlobal(reinterpret_cast<const uint4*>(p));
     return {{bits.x, bits.y, bits.z, bits.w}};
-  }
-  Bf16Run run = {};
+  } else {
 #pragma unroll
-  for (int i = 0; i < kRun; ++i) {
-    if (i < count) run.pairs[i / 2] |= static_cast<uint32_t>(LoadGlobal(p + i).bits) << (i % 2 * 16);
+    for (int i = 0; i < kRun; ++i) {
+      if (i < count) run.pairs[i / 2] |= static_cast<uint32_t>(LoadGlobal(p + i).bits) << (i % 2 * 16);
+    }
+    return run;
   }
-  return run;
 }
 
-// --- runs as F32 ---
+// --- runs as F32; the same of counts ---
 
 template <bool kWide>
 DEVICE void LoadRun(const Bf16* p, int count, float (&values)[kRun]) {
@@ -143,46 +146,48 @@ DEVICE void LoadRun(const Bf16* p, int count, float (&values)[kRun]) {
 template <bool kWide, int kLength>
 DEVICE void LoadRun(const float* p, int count, float (&values)[kLength]) {
   static_assert(kLength % 4 == 0);
-  if (kWide && count == kLength) {
+  if constexpr (kWide) {
 #pragma unroll
     for (int i = 0; i < kLength; i += 4) {
-      const float4 four = LoadGlobal(reinterpret_cast<const float4*>(p + i));
+      const float4 four = count > 0 ? LoadGlobal(reinterpret_cast<const float4*>(p + i)) : float4{};
       values[i] = four.x, values[i + 1] = four.y, values[i + 2] = four.z, values[i + 3] = four.w;
     }
-    return;
-  }
+  } else {
 #pragma unroll
-  for (int i = 0; i < kLength; ++i) values[i] = i < count ? LoadGlobal(p + i) : 0.0f;
+    for (int i = 0; i < kLength; ++i) values[i] = i < count ? LoadGlobal(p + i) : 0.0f;
+  }
 }
 
 template <bool kWide>
 DEVICE void StoreRun(Bf16* p, int count, const float (&values)[kRun]) {
-  if (kWide && count == kRun) {
+  if constexpr (kWide) {
+    if (count == 0) return;
     StoreGlobal(reinterpret_cast<uint4*>(p),
                 make_uint4(PackBf16(values[0], values[1]), PackBf16(values[2], values[3]),
                            PackBf16(values[4], values[5]), PackBf16(values[6], values[7])));
-    return;
-  }
+  } else {
 #pragma unroll
-  for (int i = 0; i < kRun; ++i) {
-    if (i < count) StoreGlobal(p + i, ToBf16(values[i]));
+    for (int i = 0; i < kRun; ++i) {
+      if (i < count) StoreGlobal(p + i, ToBf16(values[i]));
+    }
   }
 }
 
 template <bool kWide, int kLength>
 DEVICE void StoreRun(float* p, int count, const float (&values)[kLength]) {
   static_assert(kLength % 4 == 0);
-  if (kWide && count == kLength) {
+  if constexpr (kWide) {
+    if (count == 0) return;
 #pragma unroll
     for (int i = 0; i < kLength; i += 4) {
       StoreGlobal(reinterpret_cast<float4*>(p + i),
                   make_float4(values[i], values[i + 1], values[i + 2], values[i + 3]));
     }
-    return;
-  }
+  } else {
 #pragma unroll
-  for (int i = 0; i < kLength; ++i) {
-    if (i < count) StoreGlobal(p + i, values[i]);
+    for (int i = 0; i < kLength; ++i) {
+      if (i < count) StoreGlobal(p + i, values[i]);
+    }
   }
 }
 

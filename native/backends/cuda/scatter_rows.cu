@@ -86,7 +86,7 @@ void ScatterAddRows(const char* name, const CudaBackend& backend, const Tensor& 
   WithElement(to.dtype(), [&](auto element) {
     using T = decltype(element);
     // `to` may have fewer rows than `from`, but only its stride counts.
-    WithFlag(StartsAligned({from.rows(), from.cols()}, from) && StartsAligned({to.rows(), to.cols()}, to),
+    WithFlag(RunsAligned<kRun>({from.rows(), from.cols()}, from) && RunsAligned<kRun>({to.rows(), to.cols()}, to),
              [&](auto wide) {
                Launch(name, ScatterKernel<T, wide()>, {grid, dim3(kScatterThreads)}, backend.stream(),
                       View<const Bf16>(from), places, static_cast<const int32_t*>(scratch.first),

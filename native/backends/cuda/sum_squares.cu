@@ -73,7 +73,7 @@ double CudaBackend::SumSquares(const Tensor& x) {
   const int64_t runs = extent.rows * ((extent.cols + kFloatRun - 1) / kFloatRun);
   const auto blocks = static_cast<int>(std::min<int64_t>((runs + kThreads - 1) / kThreads, kMostSumBlocks));
   const LaunchShape shape = {dim3(static_cast<unsigned>(blocks)), dim3(kThreads), SharedBytes()};
-  WithFlag(StartsAligned(extent, x), [&](auto wide) {
+  WithFlag(RunsAligned<kFloatRun>(extent, x), [&](auto wide) {
     Launch("SumSquares", SquaresKernel<wide()>, shape, stream(), View<const float>(x), extent, sums);
   });
   Launch("SumSquaresBlocks", AddSumsKernel, {dim3(1), dim3(kThreads), SharedBytes()}, stream(), sums, blocks);

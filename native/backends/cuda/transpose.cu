@@ -35,7 +35,7 @@ TransposeKernel(RowsView<const From> from, RowsView<To> to, Extent extent, int t
     if (count == 0) continue;
     float run[kRun];
 #pragma unroll
-    for (int j = 0; j < kRun; ++j) run[j] = j < count ? tile[(r + j) * kTilePitch + c] : 0.0f;
+    for (int j = 0; j < kRun; ++j) run[j] = kWide || j < count ? tile[(r + j) * kTilePitch + c] : 0.0f;
     StoreRun<kWide>(to.At(left + c, top + r), count, run);
   }
 }
@@ -48,7 +48,8 @@ void CudaBackend::Transpose(const Tensor& from, const Tensor& to) {
   const int64_t across = (from.cols() + kTile - 1) / kTile, down = (from.rows() + kTile - 1) / kTile;
   const LaunchShape shape = {dim3(static_cast<unsigned>(across * down)), dim3(kThreads),
                              SharedSize().Add<float>(kTile * kTilePitch).bytes()};
-  const bool aligned = StartsAligned({from.rows(), from.cols()}, from) && StartsAligned({to.rows(), to.cols()}, to);
+  const bool aligned =
+      RunsAligned<kRun>({from.rows(), from.cols()}, from) && RunsAligned<kRun>({to.rows(), to.cols()}, to);
   WithElement(from.dtype(), [&](auto from_element) {
     WithElement(to.dtype(), [&](auto to_element) {
       using From = decltype(from_element);
