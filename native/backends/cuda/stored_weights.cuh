@@ -88,7 +88,7 @@ struct Int8Weight {
   using Row = PlainRow;
   struct Packed {
     uint4 codes;
-    uint16_t scale;
+    uint32_t scale;  // 16 bits, held in a register of its own
   };
   struct Factors {
     float scale;
@@ -99,7 +99,9 @@ struct Int8Weight {
     return {LoadGlobal(reinterpret_cast<const uint4*>(w.codes + r.row * w.codes_row + k)),
             LoadGlobal(reinterpret_cast<const uint16_t*>(w.scales + r.row * w.scales_row) + k / 32)};
   }
-  DEVICE static Factors Prepare(const Packed& packed, const Tables&) { return {HalfToFloat(packed.scale)}; }
+  DEVICE static Factors Prepare(const Packed& packed, const Tables&) {
+    return {HalfToFloat(static_cast<uint16_t>(packed.scale))};
+  }
   DEVICE static void Decode(const Packed& packed, const Factors& factors, const Tables&, int octet,
                             float (&values)[kOctet]) {
     const uint32_t words[2] = {WordOf(packed.codes, 2 * octet), WordOf(packed.codes, 2 * octet + 1)};
