@@ -150,6 +150,7 @@ void CudaBackend::HeadLoss(const Tensor& hidden, const HeadParams& head, const S
       LinearSliceInputGrad(dlogits, head.weight, begin, count, begin > 0, sum);
       if (dweight.defined()) LinearWeightGrad(dlogits, hidden.Rows(first, chunk.rows), dweight.Rows(begin, count));
     }
+    if (!dhidden.defined()) return;
     const auto dim = static_cast<int>(hidden.cols());
     Embed(targets.target.Cols(first, chunk.rows), head.weight, 1,
           Tensor(scratch.target_rows, DType::kBF16, chunk.rows, dim));

@@ -100,7 +100,9 @@ HeadPass::HeadPass(CudaBackend& backend, const Tensor& hidden, const HeadParams&
   RLVR_CHECK(head.weight.out <= scratch_.vocab && head.weight.in <= scratch_.dim, "a head [", head.weight.out, ", ",
              head.weight.in, "]; the workspace is for ", scratch_.vocab, " tokens and width ", scratch_.dim);
   truncates_ = sampling.truncates() && !sampling.greedy();
-  chunk_rows_ = truncates_ ? scratch_.truncated_rows : scratch_.rows;
+  // Chunks of about one size, since few rows are multiplied by other kernels than many.
+  const int64_t rows = std::max<int64_t>(hidden.rows(), 1);
+  chunk_rows_ = Pieces(rows, Pieces(rows, truncates_ ? scratch_.truncated_rows : scratch_.rows));
   stride_ = HeadStride(head.weight.out);
   const double temperature = sampling.greedy() ? 1 : sampling.temperature;
   map_.factor = static_cast<float>((head.softcap > 0 ? head.softcap : 1) / temperature);
