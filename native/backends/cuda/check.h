@@ -24,11 +24,10 @@ inline const char* Remedy(cudaError_t error) {
                      ", ", cudaGetErrorString(error), ". ", Remedy(error)));
 }
 
+inline void CheckCall(cudaError_t error, const char* call, const char* file, int line) {
+  if (error != cudaSuccess) CheckCallFailed(error, call, file, line);
+}
+
 }  // namespace rlvr::cuda
 
-#define RLVR_CUDA_CHECK(...)                                                            \
-  do {                                                                                  \
-    const cudaError_t rlvr_cuda_error = (__VA_ARGS__);                                  \
-    if (rlvr_cuda_error != cudaSuccess)                                                 \
-      ::rlvr::cuda::CheckCallFailed(rlvr_cuda_error, #__VA_ARGS__, __FILE__, __LINE__); \
-  } while (0)
+#define RLVR_CUDA_CHECK(...) ::rlvr::cuda::CheckCall((__VA_ARGS__), #__VA_ARGS__, __FILE__, __LINE__)

@@ -81,6 +81,7 @@ KERNEL(kThreads) LoraUpKernel(LoraUpArguments args) {
     }
     CpAsyncWait<0>();
     __syncthreads();
+#pragma unroll 1
     for (int step = 0; step < steps; ++step) {
       uint32_t b[kWarpColumns / 8][2];
 #pragma unroll

@@ -19,10 +19,10 @@ constexpr const char* kFileNames[] = {"libcublasLt.so.13", "libcublasLt.so.12"};
 constexpr const char* kWheelFolders[] = {"nvidia/cu13/lib", "nvidia/cublas/lib"};
 
 // The emulated card has no library: its memory is the host's, which a real one would refuse or misread.
-#if defined(RLVR_CUDA_TOOLKIT) || defined(__CUDACC__)
-constexpr bool kHasCard = true;
-#else
+#ifdef RLVR_CUDA_EMULATED
 constexpr bool kHasCard = false;
+#else
+constexpr bool kHasCard = true;
 #endif
 
 struct Found {
@@ -121,9 +121,7 @@ std::string MatmulLibraryReport() {
 }
 
 std::shared_ptr<CublasLt> ExchangeMatmulLibrary(std::shared_ptr<CublasLt> library) {
-  Found& found = Library();
-  if (!library) found.reason = "it was taken away";
-  return std::exchange(found.library, std::move(library));
+  return std::exchange(Library().library, std::move(library));
 }
 
 }  // namespace rlvr::cuda

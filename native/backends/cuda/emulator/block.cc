@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstring>
 #include <exception>
+#include <span>
 
 #include "backends/cuda/emulator/tsan.h"
 #include "core/error.h"
@@ -16,7 +17,6 @@ namespace {
 
 constexpr size_t kStackBytes = size_t{256} << 10;
 constexpr int kLanes = 32;
-constexpr size_t kMasksPerWarp = 8;  // distinct masks; more are a kernel gone wrong
 
 struct KernelFault {
   std::string message;
@@ -35,6 +35,12 @@ std::string Hex(unsigned mask) {
 }
 
 }  // namespace
+
+void Warp::Reset(int number_in_block) {
+  number = number_in_block;
+  live = ready = at_barrier = 0;
+  meetings = 0;
+}
 
 Thread::Thread() : fiber(kStackBytes) {}
 
@@ -55,8 +61,8 @@ std::string Place(const Site& site) {
 void Block::Prepare(const dim3& index, const dim3& size, size_t shared_bytes) {
   const int count = static_cast<int>(size.x * size.y * size.z);
   while (static_cast<int>(pool_.size()) < count) pool_.push_back(std::make_unique<Thread>());
-  warps_.assign(static_cast<size_t>((count + kLanes - 1) / kLanes), Warp());
-  for (size_t w = 0; w < warps_.size(); ++w) warps_[w].number = static_cast<int>(w);
+  warps_.resize(static_cast<size_t>((count + kLanes - 1) / kLanes));
+  for (size_t w = 0; w < warps_.size(); ++w) warps_[w].Reset(static_cast<int>(w));
   // Another fiber plays a thread in each block, so that the race detector sees races between blocks too.
   const int turn = static_cast<int>((index.x + 7 * index.y + 13 * index.z) % static_cast<unsigned>(count));
   threads_.resize(static_cast<size_t>(count));
@@ -148,7 +154,7 @@ void Block::CheckEnd() {
   if (const AsyncCopies::Copy* copy = thread.copies.Unfinished()) {
     Fail(Concat("ends with a cp.async of ", Place(copy->site), " that nobody waited for"));
   }
-  for (const Rendezvous& meeting : thread.warp->rendezvous) {
+  for (const Rendezvous& meeting : std::span(thread.warp->rendezvous.data(), thread.warp->meetings)) {
     if (meeting.arrived != 0 && (meeting.mask >> thread.lane & 1)) {
       Fail(Concat("ends while lanes ", Hex(meeting.arrived), " of its warp wait for it in ", meeting.operation, " at ",
                   Place(meeting.site)));
@@ -208,6 +214,7 @@ Thread* Block::Next() {
 
 // Hands on; returns when it is this thread's turn again.
 void Block::Yield() {
+  tsan::Release(&ended_);  // in case an error elsewhere leaves this thread here for good
   Thread& self = *current_;
   Thread* next = Next();
   if (next == &self) return;
@@ -283,23 +290,21 @@ Rendezvous& Block::Meet(const char* operation, unsigned mask, const Site& site) 
     Fail(Concat(operation, " at ", Place(site), ": mask ", Hex(mask), " names lanes that have ended; live are ",
                 Hex(warp.live)));
   }
-  for (Rendezvous& meeting : warp.rendezvous) {
-    if (meeting.mask != mask) {
-      if (meeting.arrived >> thread.lane & 1) Fail("a lane is in two collectives at once");
-      continue;
-    }
+  for (Rendezvous& meeting : std::span(warp.rendezvous.data(), warp.meetings)) {
+    if (meeting.mask != mask) continue;
     if (meeting.arrived != 0 && !SamePlace(meeting.site, site)) {
       Fail(Concat("warp ", warp.number, " diverged: lane ", thread.lane, " is in ", operation, " at ", Place(site),
                   ", lanes ", Hex(meeting.arrived), " are in ", meeting.operation, " at ", Place(meeting.site)));
     }
     return meeting;
   }
-  if (warp.rendezvous.size() == kMasksPerWarp) {
-    Fail(Concat(operation, " at ", Place(site), ": more than ", kMasksPerWarp, " different masks in one warp"));
+  if (warp.meetings == warp.rendezvous.size()) {
+    Fail(Concat(operation, " at ", Place(site), ": more than ", warp.meetings, " different masks in one warp"));
   }
-  if (warp.rendezvous.empty()) warp.rendezvous.reserve(kMasksPerWarp);  // references stay good
-  warp.rendezvous.emplace_back().mask = mask;
-  return warp.rendezvous.back();
+  Rendezvous& meeting = warp.rendezvous[warp.meetings++];
+  meeting.mask = mask;
+  meeting.arrived = 0;
+  return meeting;
 }
 
 void Block::Collective(const char* operation, unsigned mask, void* argument, WarpOperation perform, const Site& site) {
@@ -342,11 +347,12 @@ void* TakeShared(int index, size_t bytes, size_t alignment) {
 
 void AsyncCopy16(void* shared, const void* global, bool valid, const Site& site) {
   constexpr size_t kBytes = 16;
+  const tsan::KernelCall call(__builtin_return_address(0));
   Block& block = RunningBlock();
   if (reinterpret_cast<uintptr_t>(shared) % kBytes != 0 || reinterpret_cast<uintptr_t>(global) % kBytes != 0) {
     Fail(Concat("cp.async at ", Place(site), ": ", shared, " <- ", global, " is not aligned to 16 bytes"));
   }
-  block.shared().CheckInside(shared, kBytes, "cp.async");
+  block.shared().CheckInside(shared, kBytes, "cp.async", site);
   if (valid) CheckAsyncSource(global, site);
   const AsyncCopy when = CurrentSettings().async_copy;
   const bool at_once = when == AsyncCopy::kEarly || (when == AsyncCopy::kRandom && block.Coin());
@@ -355,6 +361,9 @@ void AsyncCopy16(void* shared, const void* global, bool valid, const Site& site)
 
 void AsyncCommit() { RunningBlock().current().copies.Commit(); }
 
-void AsyncWait(int pending) { RunningBlock().current().copies.Wait(static_cast<size_t>(pending)); }
+void AsyncWait(int pending) {
+  const tsan::KernelCall call(__builtin_return_address(0));
+  RunningBlock().current().copies.Wait(static_cast<size_t>(pending));
+}
 
 }  // namespace rlvr::cuda::emulator

@@ -41,10 +41,13 @@ struct Rendezvous {
 
 struct Warp {
   int number = 0;
-  unsigned live = 0;                   // lanes that have not ended
-  unsigned ready = 0;                  // lanes that can run, with the one that runs
-  unsigned at_barrier = 0;             // lanes that wait for the block
-  std::vector<Rendezvous> rendezvous;  // one for each mask in use
+  unsigned live = 0;                     // lanes that have not ended
+  unsigned ready = 0;                    // lanes that can run, with the one that runs
+  unsigned at_barrier = 0;               // lanes that wait for the block
+  std::array<Rendezvous, 8> rendezvous;  // one for each mask in use; more masks are a kernel gone wrong
+  size_t meetings = 0;
+
+  void Reset(int number_in_block);
 };
 
 class Block {

@@ -43,8 +43,7 @@ cudaError_t CheckCopy(const char* call, void* to, const void* from, size_t bytes
 cudaError_t CheckPinned(const void* to, const void* from, size_t bytes) {
   for (const void* end : {to, from}) {
     if (emulator::DeviceRange().Owns(end) || emulator::Pinned().Holds(end, bytes)) continue;
-    return Report(cudaErrorStreamCaptureUnsupported,
-                  Concat("a copy in a captured stream uses ", end, ", which is not page-locked (cudaMallocHost)"));
+    return emulator::RefuseDuringCapture("a copy of host memory that is not page-locked (cudaMallocHost)");
   }
   return cudaSuccess;
 }

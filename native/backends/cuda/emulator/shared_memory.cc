@@ -22,7 +22,7 @@ constexpr size_t kRedZone = 128;  // also the alignment: 128 bytes are one pass 
 constexpr unsigned char kRedByte = 0xa5;
 constexpr unsigned char kFreshByte = 0xff;  // NaN in every float type
 
-bool IsRed(const char* zone) {
+[[maybe_unused]] bool IsRed(const char* zone) {
   for (size_t i = 0; i < kRedZone; ++i) {
     if (static_cast<unsigned char>(zone[i]) != kRedByte) return false;
   }
@@ -62,6 +62,7 @@ void* SharedMemory::Take(size_t index, size_t bytes, size_t alignment) {
       Fail(Concat("SharedCarver: threads disagree about part ", index, ": ", parts_[index].bytes, " and ", bytes,
                   " bytes; every thread takes the same sequence"));
     }
+    tsan::Acquire(parts_[index].data);
     return parts_[index].data;
   }
   taken_bytes_ += RoundedShared(bytes);
@@ -79,15 +80,17 @@ void* SharedMemory::Take(size_t index, size_t bytes, size_t alignment) {
   SetPoison(block, true);
   SetPoison(data + bytes, true);
   parts_.push_back({block, data, bytes});
+  tsan::Release(data);  // making the part precedes its use by every thread
   return data;
 }
 
-void SharedMemory::CheckInside(const void* address, size_t bytes, const std::string& operation) const {
+void SharedMemory::CheckInside(const void* address, size_t bytes, const char* operation, const Site& site) const {
   const char* first = static_cast<const char*>(address);
   for (const Part& part : parts_) {
     if (first >= part.data && first + bytes <= part.data + part.bytes) return;
   }
-  Fail(Concat(operation, ": ", address, " is not in a part of shared memory that the block carved"));
+  Fail(Concat(operation, " at ", Place(site), ": ", address,
+              " is not in a part of shared memory that the block carved"));
 }
 
 void SharedMemory::CheckRedZones() const {

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 #include <vector>
+
+#include "backends/cuda/emulator/kernel.h"
 
 namespace rlvr::cuda::emulator {
 
@@ -20,7 +21,7 @@ class SharedMemory {
   // when the parts pass the declared size.
   void* Take(size_t index, size_t bytes, size_t alignment);
   // Fails unless [address, address + bytes) lies in one part.
-  void CheckInside(const void* address, size_t bytes, const std::string& operation) const;
+  void CheckInside(const void* address, size_t bytes, const char* operation, const Site& site) const;
   // Fails when a red zone was written.
   void CheckRedZones() const;
   void EndBlock();

@@ -102,12 +102,13 @@ void Mma(float* d, const uint32_t* a, const uint32_t* b, const Site& site) {
 }
 
 void LoadMatrices(uint32_t* r, const void* shared_row, int matrices, bool transposed, const Site& site) {
+  const tsan::KernelCall call(__builtin_return_address(0));
   // Only the lanes whose address is used: X2 takes those of lanes 0..15.
   if (CurrentLane() < matrices * kMatrixRows) {
     if (reinterpret_cast<uintptr_t>(shared_row) % kMatrixRowBytes != 0) {
       Fail(Concat("ldmatrix at ", Place(site), ": row address ", shared_row, " is not aligned to 16 bytes"));
     }
-    RunningBlock().shared().CheckInside(shared_row, kMatrixRowBytes, Concat("ldmatrix at ", Place(site)));
+    RunningBlock().shared().CheckInside(shared_row, kMatrixRowBytes, "ldmatrix", site);
   }
   LoadArgument argument{r, static_cast<const char*>(shared_row)};
   const WarpOperation perform = matrices == 4 ? (transposed ? PerformLoad<4, true> : PerformLoad<4, false>)

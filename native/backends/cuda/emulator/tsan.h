@@ -14,6 +14,8 @@ void __tsan_acquire(void* address);
 void __tsan_release(void* address);
 void __tsan_read_range(void* address, size_t bytes);
 void __tsan_write_range(void* address, size_t bytes);
+void __tsan_func_entry(void* caller);
+void __tsan_func_exit();
 }
 #endif
 
@@ -29,6 +31,15 @@ inline void Acquire(void* address) { __tsan_acquire(address); }
 inline void Release(void* address) { __tsan_release(address); }
 inline void NoteRead(const void* address, size_t bytes) { __tsan_read_range(const_cast<void*>(address), bytes); }
 inline void NoteWrite(void* address, size_t bytes) { __tsan_write_range(address, bytes); }
+
+// While it lives, reports show the kernel's line that called: KernelCall call(__builtin_return_address(0));
+class KernelCall {
+ public:
+  explicit KernelCall(void* return_address) { __tsan_func_entry(return_address); }
+  ~KernelCall() { __tsan_func_exit(); }
+  KernelCall(const KernelCall&) = delete;
+  KernelCall& operator=(const KernelCall&) = delete;
+};
 #else
 constexpr bool kEnabled = false;
 inline void* CurrentFiber() { return nullptr; }
@@ -39,6 +50,10 @@ inline void Acquire(void*) {}
 inline void Release(void*) {}
 inline void NoteRead(const void*, size_t) {}
 inline void NoteWrite(void*, size_t) {}
+class KernelCall {
+ public:
+  explicit KernelCall(void*) {}
+};
 #endif
 
 }  // namespace rlvr::cuda::emulator::tsan
