@@ -18,8 +18,11 @@ constexpr int kThreads = 64;
 // Any plain matrix of the device.
 struct Matrix {
   explicit Matrix(const Tensor& t)
-      : data(static_cast<char*>(t.data())), stride(t.stride()), rows(static_cast<int>(t.rows())),
-        cols(static_cast<int>(t.cols())), is_f32(t.dtype() == DType::kF32) {}
+      : data(static_cast<char*>(t.data())),
+        stride(t.stride()),
+        rows(static_cast<int>(t.rows())),
+        cols(static_cast<int>(t.cols())),
+        is_f32(t.dtype() == DType::kF32) {}
   char* data;
   int64_t stride;
   int rows, cols;
@@ -41,7 +44,8 @@ DEVICE void Put(const Matrix& m, int row, int col, float value) {
   }
 }
 
-// y (+)= sum over i < inner of a b; a is [rows, inner], or with from_columns its transpose; b [cols, inner], or the same.
+// y (+)= sum over i < inner of a b; a is [rows, inner], or with from_columns its transpose; b [cols, inner], or the
+// same.
 KERNEL(kThreads) Multiply(Matrix a, bool a_columns, Matrix b, bool b_columns, int inner, bool accumulate, Matrix y) {
   const int row = blockIdx.y, col = blockIdx.x * kThreads + threadIdx.x;
   if (col >= y.cols) return;
