@@ -18,8 +18,11 @@ constexpr int kThreads = 64;
 // Any plain matrix of the device.
 struct Matrix {
   explicit Matrix(const Tensor& t)
-      : data(static_cast<char*>(t.data())), stride(t.stride()), rows(static_cast<int>(t.rows())),
-        cols(static_cast<int>(t.cols())), is_f32(t.dtype() == DType::kF32) {}
+      : data(static_cast<char*>(t.data())),
+        stride(t.stride()),
+        rows(static_cast<int>(t.rows())),
+        cols(static_cast<int>(t.cols())),
+        is_f32(t.dtype() == DType::kF32) {}
   char* data;
   int64_t stride;
   int rows, cols;
@@ -41,7 +44,8 @@ DEVICE void Put(const Matrix& m, int row, int col, float value) {
   }
 }
 
-// y (+)= sum over i < inner of a b; a is [rows, inner], or with from_columns its transpose; b [cols, inner], or the same.
+// y (+)= sum over i < inner of a b; a is [rows, inner], or with from_columns its transpose; b [cols, inner], or the
+// same.
 KERNEL(kThreads) Multiply(Matrix a, bool a_columns, Matrix b, bool b_columns, int inner, bool accumulate, Matrix y) {
   const int row = blockIdx.y, col = blockIdx.x * kThreads + threadIdx.x;
   if (col >= y.cols) return;
@@ -111,49 +115,5 @@ STAND_IN void CudaBackend::Embed(const Tensor& ids, const PackedWeight& w, doubl
   Launch("stand-in Embed", Gather, {GridOf(y), dim3(kThreads)}, stream(), static_cast<const int32_t*>(ids.data()),
          Matrix(RowsOf(w, 0, w.out)), Matrix(y));
 }
-
-STAND_IN CudaBackend::CudaBackend(const CudaOptions& options) : options_(options), name_("cuda") {}
-STAND_IN CudaBackend::~CudaBackend() = default;
-STAND_IN void CudaBackend::SetWorkspace(const WorkspaceLimits& limits, std::byte* memory, size_t bytes) {
-  Carver carver(memory);
-  scratch_ = CudaScratch(carver, limits);
-  limits_ = limits;
-  RLVR_CHECK(carver.used() <= bytes);
-}
-
-// The rest is not called.
-#define ABSENT \
-  { RLVR_CHECK(false, "not written yet"); }
-STAND_IN void CudaBackend::BeginBatch(const SpanView&) ABSENT
-STAND_IN void CudaBackend::RunPass(const std::function<void()>&) ABSENT
-STAND_IN void CudaBackend::PackMaster(const Tensor&, PackedWeight&) ABSENT
-STAND_IN void CudaBackend::EmbedBackward(const Tensor&, double, const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::Linear(const Tensor&, const PackedWeight&, const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::LinearInputGrad(const Tensor&, const PackedWeight&, bool, const Tensor&) ABSENT
-STAND_IN void CudaBackend::Lora(const Tensor&, const LoraView&, const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::LoraBackward(const Tensor&, const Tensor&, const Tensor&, const LoraView&, const Tensor&,
-                                        const Tensor&, const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::Transpose(const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::RmsNorm(const Tensor&, const Tensor&, double, double, const Tensor&) ABSENT
-STAND_IN void CudaBackend::RmsNormBackward(const Tensor&, const Tensor&, double, double, const Tensor&, bool,
-                                           const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::Rope(const Tensor&, const Tensor&, const Tensor&, int64_t, int64_t, bool) ABSENT
-STAND_IN void CudaBackend::GatedActivation(const Tensor&, const Tensor&, Activation, const Tensor&) ABSENT
-STAND_IN void CudaBackend::GatedActivationBackward(const Tensor&, const Tensor&, Activation, const Tensor&,
-                                                   const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::Add(const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::Copy(const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::Zero(const Tensor&) ABSENT
-STAND_IN void CudaBackend::GatherRows(const Tensor&, const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::GatherRowsBackward(const Tensor&, const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::SumRows(const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::WriteKv(const Tensor&, const Tensor&, const SpanView&, const KvView&) ABSENT
-STAND_IN void CudaBackend::Attention(const Tensor&, const KvView&, const SpanView&, const AttentionParams&,
-                                     const Tensor&, const Tensor&) ABSENT
-STAND_IN void CudaBackend::AttentionBackward(const Tensor&, const KvView&, const SpanView&, const AttentionParams&,
-                                             const Tensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&,
-                                             const Tensor&) ABSENT
-STAND_IN double CudaBackend::SumSquares(const Tensor&) ABSENT
-STAND_IN void CudaBackend::AdamW(const AdamWParams&, const Tensor&, const Tensor&, const Tensor&, const Tensor&) ABSENT
 
 }  // namespace rlvr::cuda

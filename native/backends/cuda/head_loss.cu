@@ -1,11 +1,11 @@
 // HeadLoss: the token losses, and their gradients by two products with the logits' gradient.
 //
-// The gradient of a logit is BF16, because the products that take it run on tensor cores: a relative error of 2^-9, that of
-// dhidden itself, whose sum over the vocabulary is F32 and is rounded once. But a row's gradients add up to nothing, and
-// what the rows of the weight have in common, which is much, cancels; rounded ones do not, and 2^-9 of the common part
-// would stay. So what rounding took from a row's sum goes back to the target, in F32.
-// The gradient lies over the logits: a segment's BF16 in the first half of its F32, so that no more memory is alive than
-// the logits', and each segment is one matrix of all rows, whose product with its rows of the weight adds to dhidden.
+// The gradient of a logit is BF16, because the products that take it run on tensor cores: a relative error of 2^-9,
+// that of dhidden itself, whose sum over the vocabulary is F32 and is rounded once. But a row's gradients add up to
+// nothing, and what the rows of the weight have in common, which is much, cancels; rounded ones do not, and 2^-9 of the
+// common part would stay. So what rounding took from a row's sum goes back to the target, in F32. The gradient lies
+// over the logits: a segment's BF16 in the first half of its F32, so that no more memory is alive than the logits', and
+// each segment is one matrix of all rows, whose product with its rows of the weight adds to dhidden.
 #include "backends/cuda/head_pass.h"
 #include "backends/cuda/token_loss.cuh"
 
@@ -26,8 +26,9 @@ DEVICE void Write(float* to, int row, double value) {
 }
 
 // One thread a row: the outputs, and what the gradient takes.
-KERNEL(kHeadThreads) EvaluateRows(HeadChunk chunk, TokenLoss loss, LossInputs inputs, LossOutputs out,
-                                  double inverse_temperature, HeadSlope* slopes) {
+KERNEL(kHeadThreads)
+EvaluateRows(HeadChunk chunk, TokenLoss loss, LossInputs inputs, LossOutputs out, double inverse_temperature,
+             HeadSlope* slopes) {
   const int row = blockIdx.x * kHeadThreads + threadIdx.x;
   if (row >= chunk.rows) return;
   const int token = LoadGlobal(inputs.target + row);
@@ -48,10 +49,10 @@ KERNEL(kHeadThreads) EvaluateRows(HeadChunk chunk, TokenLoss loss, LossInputs in
   StoreGlobal(&slopes[row].share, static_cast<float>(-own / LoadGlobal(inside ? &of->sum : &of->total)));
 }
 
-// A block a segment of a row: raw logits to the BF16 gradient of the loss in them, in place. The gradient of step i lies
-// where the logits of step i / 2 lay, which all threads have read at the barrier of step i.
-KERNEL(kHeadThreads) LogitGradients(HeadChunk chunk, const int32_t* targets, const HeadSlope* slopes, float* logits,
-                                    float* residuals) {
+// A block a segment of a row: raw logits to the BF16 gradient of the loss in them, in place. The gradient of step i
+// lies where the logits of step i / 2 lay, which all threads have read at the barrier of step i.
+KERNEL(kHeadThreads)
+LogitGradients(HeadChunk chunk, const int32_t* targets, const HeadSlope* slopes, float* logits, float* residuals) {
   SharedCarver carver;
   float* partials = carver.Take<float>(kWarpSize);
   const int row = blockIdx.x, begin = blockIdx.y * kHeadSegment;
@@ -76,7 +77,8 @@ KERNEL(kHeadThreads) LogitGradients(HeadChunk chunk, const int32_t* targets, con
     for (int i = 0; i < kEach; ++i) {
       const float raw = x[i / 4][i % 4];
       const float capped = CappedLogit(chunk.map, raw);
-      float gradient = SortKey(raw, first + i) >= least ? share * expf(-(largest - ScaledLogit(chunk.map, capped))) : 0.0f;
+      float gradient =
+          SortKey(raw, first + i) >= least ? share * expf(-(largest - ScaledLogit(chunk.map, capped))) : 0.0f;
       if (first + i == target) gradient += own;
       if (chunk.map.inverse_cap > 0) gradient *= 1.0f - capped * capped;
       gradients[i] = first + i < end ? gradient : 0.0f;
@@ -94,8 +96,9 @@ KERNEL(kHeadThreads) LogitGradients(HeadChunk chunk, const int32_t* targets, con
 }
 
 // dhidden = sum + residual * the target's row of the weight.
-KERNEL(kHeadThreads) FinishHiddenGradient(const float* sums, const float* residuals, int segment_count,
-                                          const Bf16* target_rows, int dim, Bf16* dhidden, int64_t stride) {
+KERNEL(kHeadThreads)
+FinishHiddenGradient(const float* sums, const float* residuals, int segment_count, const Bf16* target_rows, int dim,
+                     Bf16* dhidden, int64_t stride) {
   const int row = blockIdx.x, col = blockIdx.y * kHeadThreads + static_cast<int>(threadIdx.x);
   if (col >= dim) return;
   float residual = 0;
@@ -150,6 +153,7 @@ void CudaBackend::HeadLoss(const Tensor& hidden, const HeadParams& head, const S
       LinearSliceInputGrad(dlogits, head.weight, begin, count, begin > 0, sum);
       if (dweight.defined()) LinearWeightGrad(dlogits, hidden.Rows(first, chunk.rows), dweight.Rows(begin, count));
     }
+    if (!dhidden.defined()) return;
     const auto dim = static_cast<int>(hidden.cols());
     Embed(targets.target.Cols(first, chunk.rows), head.weight, 1,
           Tensor(scratch.target_rows, DType::kBF16, chunk.rows, dim));

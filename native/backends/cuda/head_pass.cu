@@ -87,7 +87,8 @@ Truncation TruncationOf(const SamplingParams& sampling, const HeadParams& head) 
   truncation.bins_per_raw = static_cast<float>(kBinsPerNat / sampling.temperature);
   // One bin more, for rounding. Under a softcap raw logits lie further apart than that.
   const double bin = truncation.max_distance * kBinsPerNat + 1;
-  truncation.min_p_bin = head.softcap > 0 || !(bin < kHeadBins - 1) ? kHeadBins - 1 : static_cast<uint32_t>(bin < 0 ? 0 : bin);
+  truncation.min_p_bin =
+      head.softcap > 0 || !(bin < kHeadBins - 1) ? kHeadBins - 1 : static_cast<uint32_t>(bin < 0 ? 0 : bin);
   return truncation;
 }
 
@@ -95,12 +96,15 @@ Truncation TruncationOf(const SamplingParams& sampling, const HeadParams& head) 
 
 HeadPass::HeadPass(CudaBackend& backend, const Tensor& hidden, const HeadParams& head, const SamplingParams& sampling)
     : backend_(backend), scratch_(backend.scratch().head), hidden_(hidden), weight_(head.weight) {
-  RLVR_CHECK(hidden.cols() == head.weight.in, "hidden rows of ", hidden.cols(), " for a head of width ", head.weight.in);
+  RLVR_CHECK(hidden.cols() == head.weight.in, "hidden rows of ", hidden.cols(), " for a head of width ",
+             head.weight.in);
   RLVR_CHECK(scratch_.logits != nullptr, "a head op before SetWorkspace()");
   RLVR_CHECK(head.weight.out <= scratch_.vocab && head.weight.in <= scratch_.dim, "a head [", head.weight.out, ", ",
              head.weight.in, "]; the workspace is for ", scratch_.vocab, " tokens and width ", scratch_.dim);
   truncates_ = sampling.truncates() && !sampling.greedy();
-  chunk_rows_ = truncates_ ? scratch_.truncated_rows : scratch_.rows;
+  // Chunks of about one size, since few rows are multiplied by other kernels than many.
+  const int64_t rows = std::max<int64_t>(hidden.rows(), 1);
+  chunk_rows_ = Pieces(rows, Pieces(rows, truncates_ ? scratch_.truncated_rows : scratch_.rows));
   stride_ = HeadStride(head.weight.out);
   const double temperature = sampling.greedy() ? 1 : sampling.temperature;
   map_.factor = static_cast<float>((head.softcap > 0 ? head.softcap : 1) / temperature);

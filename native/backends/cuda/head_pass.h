@@ -1,5 +1,5 @@
-// What the head ops share: rows are taken a chunk at a time, each with its logits and its distribution. All three give a
-// token the same logprob, bit for bit, because they have these steps in common.
+// What the head ops share: rows are taken a chunk at a time, each with its logits and its distribution. All three give
+// a token the same logprob, bit for bit, because they have these steps in common.
 #pragma once
 
 #include <algorithm>

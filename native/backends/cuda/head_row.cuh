@@ -1,4 +1,5 @@
-// What head kernels share: a logit's value, its place in the order of the distribution, its mass, and sums over a block.
+// What head kernels share: a logit's value, its place in the order of the distribution, its mass, and sums over a
+// block.
 //
 // Masses exp(x - largest) are summed as integers: an F32 has 24 bits, so one that is at most 2^-20 below the largest
 // loses nothing in units of 2^-44, and the sum of integers has the same bits in whatever order it is taken. So a
@@ -19,7 +20,8 @@ struct LogitMap {
   float inverse_cap;  // 0: no softcap
 };
 
-// The multiplication is spelled as an fma, which no compiler may merge with what follows: x has the same bits everywhere.
+// The multiplication is spelled as an fma, which no compiler may merge with what follows: x has the same bits
+// everywhere.
 DEVICE float ScaledLogit(const LogitMap& map, float capped) { return fmaf(map.factor, capped, 0.0f); }
 // -inf stands for no token at all, so no softcap raises it.
 DEVICE float CappedLogit(const LogitMap& map, float raw) {

@@ -1,6 +1,6 @@
 // HeadSample and HeadLogprobs.
-// A draw from all tokens is by inverse CDF in id order: the part by the sums of the parts, then the token inside it, whose
-// masses are the very integers that were summed. From a truncated distribution: head_truncation.cu.
+// A draw from all tokens is by inverse CDF in id order: the part by the sums of the parts, then the token inside it,
+// whose masses are the very integers that were summed. From a truncated distribution: head_truncation.cu.
 #include "backends/cuda/head_pass.h"
 
 namespace rlvr::cuda {
@@ -94,8 +94,9 @@ KERNEL(kHeadThreads) ScoreTokens(HeadChunk chunk, const int32_t* tokens, float* 
 }
 
 void Score(const HeadChunk& chunk, const int32_t* tokens, const HeadOutputs& out, int64_t first, cudaStream_t stream) {
-  Launch("ScoreTokens", ScoreTokens, {dim3(static_cast<unsigned>(Pieces(chunk.rows, kHeadThreads))), dim3(kHeadThreads)},
-         stream, chunk, tokens, OutputFrom(out.logprob, first), OutputFrom(out.entropy, first));
+  Launch("ScoreTokens", ScoreTokens,
+         {dim3(static_cast<unsigned>(Pieces(chunk.rows, kHeadThreads))), dim3(kHeadThreads)}, stream, chunk, tokens,
+         OutputFrom(out.logprob, first), OutputFrom(out.entropy, first));
 }
 
 }  // namespace
@@ -123,9 +124,8 @@ void CudaBackend::HeadLogprobs(const Tensor& hidden, const HeadParams& head, con
                                const Tensor& target, const HeadOutputs& out) {
   const HeadPass pass(*this, hidden, head, sampling);
   peak_logits_bytes_ = std::max(peak_logits_bytes_, pass.logits_bytes());
-  ForChunks(pass, hidden.rows(), [&](int64_t first, const HeadChunk& chunk) {
-    Score(chunk, target.I32() + first, out, first, stream());
-  });
+  ForChunks(pass, hidden.rows(),
+            [&](int64_t first, const HeadChunk& chunk) { Score(chunk, target.I32() + first, out, first, stream()); });
 }
 
 }  // namespace rlvr::cuda

@@ -152,8 +152,8 @@ KERNEL(kHeadThreads) GatherCandidates(HeadChunk chunk, Truncation truncation, Su
   __syncthreads();
   const float largest_raw = RawOf(LoadGlobal(&chunk.distributions[row].best));
   const uint32_t last = LoadGlobal(&scratch.candidates[row].last_bin);
-  uint64_t* to = scratch.keys + row * chunk.stride +
-                 LoadGlobal(scratch.first_slots + row * chunk.segment_count + segment);
+  uint64_t* to =
+      scratch.keys + row * chunk.stride + LoadGlobal(scratch.first_slots + row * chunk.segment_count + segment);
   ForSegment(chunk, row, segment, [&](float raw, int id) {
     if (BinOf(truncation, largest_raw, raw) <= last) StoreGlobal(to + AddShared(taken, 1u), SortKey(raw, id));
   });
@@ -309,12 +309,12 @@ void HeadPass::Truncate(const HeadChunk& chunk) const {
   const SupportScratch scratch = SupportScratchOf(scratch_, stride_);
   const auto rows = static_cast<unsigned>(chunk.rows), segments = static_cast<unsigned>(chunk.segment_count);
   const dim3 threads(kHeadThreads);
-  Launch("CountBins", CountBins,
-         {dim3(rows, segments), threads, SharedSize().Add<unsigned long long>(kHeadBins).Add<unsigned>(kHeadBins).bytes()},
+  Launch(
+      "CountBins", CountBins,
+      {dim3(rows, segments), threads, SharedSize().Add<unsigned long long>(kHeadBins).Add<unsigned>(kHeadBins).bytes()},
+      backend_.stream(), chunk, truncation_, scratch);
+  Launch("BoundBins", BoundBins, {dim3(rows), threads, SharedSize().Add<uint64_t>(kScanRoom).Add<uint32_t>(2).bytes()},
          backend_.stream(), chunk, truncation_, scratch);
-  Launch("BoundBins", BoundBins,
-         {dim3(rows), threads, SharedSize().Add<uint64_t>(kScanRoom).Add<uint32_t>(2).bytes()}, backend_.stream(), chunk,
-         truncation_, scratch);
   Launch("GatherCandidates", GatherCandidates, {dim3(rows, segments), threads, SharedSize().Add<unsigned>(1).bytes()},
          backend_.stream(), chunk, truncation_, scratch);
   Launch("FindSupport", FindSupport, {dim3(rows), threads, SelectionBytes()}, backend_.stream(), chunk, truncation_,
@@ -322,8 +322,9 @@ void HeadPass::Truncate(const HeadChunk& chunk) const {
 }
 
 void HeadPass::DrawTruncated(const HeadChunk& chunk, const double* uniform, int32_t* tokens) const {
-  Launch("DrawCandidates", DrawCandidates, {dim3(static_cast<unsigned>(chunk.rows)), dim3(kHeadThreads), SelectionBytes()},
-         backend_.stream(), chunk, SupportScratchOf(scratch_, stride_), uniform, tokens);
+  Launch("DrawCandidates", DrawCandidates,
+         {dim3(static_cast<unsigned>(chunk.rows)), dim3(kHeadThreads), SelectionBytes()}, backend_.stream(), chunk,
+         SupportScratchOf(scratch_, stride_), uniform, tokens);
 }
 
 }  // namespace rlvr::cuda
