@@ -115,12 +115,12 @@ test("every figure has a title and a description in words", () => {
     "Gradient norm",
     "Loss",
     "Groups with a signal",
-    "Sampler gap",
     "Time of a step",
   ]);
   expect(html.match(/<svg viewBox="0 0 460 240" role="img" aria-label="/g)).toHaveLength(figures.length);
   expect(html).toContain(`aria-label="Reward. Line chart over steps: Reward is 2.1 at step 1 and 2.3 at step 3."`);
   expect(html).toContain("right letter in its tags is 100.0 % at step 1");
+  expect(html).toContain("Sampler gap: 0 at every step. Largest difference of a token&#39;s logprob");
   expect(html).toContain("Seconds, stacked. In all: rollout 25.0 %, train 75.0 %.");
 });
 
