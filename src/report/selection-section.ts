@@ -100,7 +100,8 @@ function linesOf(value: unknown, path: readonly string[]): [string, string][] {
   if (typeof value !== "object" || value === null) return [[name, value === null ? "–" : String(value)]];
   if (Array.isArray(value)) {
     const isPlain = value.every((item) => typeof item !== "object" || item === null);
-    if (!isPlain) return [[name, `${value.length} entries`]];
+    if (!isPlain && value.length > longestList) return [[name, `${value.length} entries`]];
+    if (!isPlain) return value.flatMap((item, index) => linesOf(item, [...path, String(index + 1)]));
     const more = value.length > longestList ? `, … ${value.length - longestList} more` : "";
     return [[name, `${value.slice(0, longestList).map(String).join(", ")}${more}`]];
   }

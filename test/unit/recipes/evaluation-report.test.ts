@@ -121,6 +121,7 @@ test("selections stand side by side with the share of groups that carry no signa
   expect(html).toContain(
     `<td>hard 8 of 25</td><td>wrong 8</td><td class="n">60.0 %</td><td class="n">90</td><td>not looked for</td>`,
   );
+  expect(html).toContain(`<th scope="row"><bdi>pools › 1 › taken</bdi></th><td>8</td>`);
   expect(html).toContain(`<td>a&lt;b&gt;</td><td class="n">30</td><td class="n">2</td><td class="n">25.0 %</td>`);
 });
 
