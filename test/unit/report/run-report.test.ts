@@ -129,6 +129,8 @@ test("the summary counts and sums the steps", () => {
   for (const [name, value] of [
     ["Steps", "3"],
     ["Completions", "3"],
+    ["Reward, first step", "2.1"],
+    ["Reward, last step", "2.3"],
     ["Time in steps", "12 s"],
     ["Tokens computed", "3,000"],
     ["Peak memory", "3 MiB"],
