@@ -35,7 +35,7 @@ export interface EvaluateArguments {
 export async function evaluate(args: EvaluateArguments, console: Console): Promise<number> {
   const benchmarks = checkedBenchmarks(args.benchmarks);
   const protocol = await loadProtocol(args.protocol, { shots: args.shots, maxNewTokens: args.maxNewTokens });
-  if (protocol.assumption !== "") console.warn(`protocol ${protocol.name} assumes: ${protocol.assumption}`);
+  if (protocol.assumption !== "") console.warn(`protocol ${protocol.name}: ${protocol.assumption}`);
   const { signal, release } = interruptSignal(() => console.log("stopping; the answers so far are kept"));
   const progress = showEvaluateProgress(console);
   try {

@@ -18,7 +18,7 @@ export interface RescoreArguments {
 /** Runs the command and gives its exit status. */
 export async function rescore(args: RescoreArguments, console: Console): Promise<number> {
   const protocol = await loadProtocol(args.protocol, { shots: args.shots, maxNewTokens: args.maxNewTokens });
-  if (protocol.assumption !== "") console.warn(`protocol ${protocol.name} assumes: ${protocol.assumption}`);
+  if (protocol.assumption !== "") console.warn(`protocol ${protocol.name}: ${protocol.assumption}`);
   const out = args.out ?? `${args.run.replace(/\/+$/, "")}-${protocol.name}`;
   const result = await runRescore(args.run, protocol, out, args.version);
   const name = (await readManifest(out))?.name ?? args.run;

@@ -4,18 +4,22 @@ import { createReadStream } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { RlvrError } from "../errors.ts";
+import { isModelFile } from "../hub/model-files.ts";
 import { doing } from "../run/files.ts";
 
-// Files of a model folder that decide what the model answers; everything else in it is documentation.
-const modelFilePattern = /(?:\.safetensors|\.gguf|^config\.json|^tokenizer\.json|^generation_config\.json)$/;
-
-/** sha256 of a model: of its .gguf file, or of the names and contents of a folder's weights, config and tokenizer. */
+/**
+ * sha256 of a model, hex: of its .gguf file, or of the names and contents of a folder's weights, configs, tokenizer and
+ * chat template. All bytes count, since fine-tunes of one model differ in some layers only. Moving it changes nothing.
+ */
 export async function modelHash(model: string): Promise<string> {
+  const missing = (what: string, cause?: unknown) =>
+    new RlvrError("RLVR_NOT_FOUND", `[model] ${what}; expected a model folder or a .gguf file`, { cause });
   const found = await stat(model).catch((cause: unknown) => {
-    throw new RlvrError("RLVR_NOT_FOUND", `[evaluate] there is no model ${model}`, { cause });
+    throw missing(`there is no ${model}`, cause);
   });
   if (!found.isDirectory()) return await hashFiles([model]);
-  const names = (await readdir(model)).filter((name) => modelFilePattern.test(name)).sort();
+  const names = (await readdir(model)).filter(isModelFile).sort();
+  if (names.length === 0) throw missing(`${model} has no weights and no config.json`);
   return await hashFiles(names.map((name) => join(model, name)));
 }
 
@@ -27,7 +31,7 @@ export async function adapterHash(folder: string): Promise<string> {
   if (missing.length > 0)
     throw new RlvrError(
       "RLVR_NOT_FOUND",
-      `[evaluate] the adapter ${folder} has no ${missing.join(" and no ")}; expected a PEFT folder, such as runs/…/adapter`,
+      `[adapter] ${folder} has no ${missing.join(" and no ")}; expected a PEFT folder, such as runs/…/adapter`,
     );
   return await hashFiles(names.map((name) => join(folder, name)));
 }

@@ -113,6 +113,7 @@ export type BenchmarkProtocol = z.output<typeof benchmarkProtocol>;
 export interface Protocol {
   readonly name: string;
   readonly title: string;
+  /** What is assumed where a source is silent, and what the run changed of the protocol. */
   readonly assumption: string;
   /** sha256 of everything that decides a prompt or a score, defaults included. */
   readonly hash: string;
@@ -168,7 +169,7 @@ export function parseProtocol(text: string, name: string, options: ProtocolOptio
   }
   const parsed = protocolFile.safeParse(value);
   if (!parsed.success) throw bad(z.prettifyError(parsed.error), parsed.error);
-  const { title, assumption } = parsed.data;
+  const { title } = parsed.data;
   const parts = Object.entries(parsed.data.benchmarks) as [Benchmark, BenchmarkProtocol][];
   for (const [benchmark, { categories }] of parts) {
     const maps = categoryMapNames(benchmark);
@@ -180,7 +181,26 @@ export function parseProtocol(text: string, name: string, options: ProtocolOptio
   const hash = createHash("sha256")
     .update(canonicalJson(Object.fromEntries(deciding)))
     .digest("hex");
+  const assumption = [parsed.data.assumption, ...changesOf(parts, options)].filter((text) => text !== "").join(" ");
   return { name, title, assumption, hash, benchmarks: Object.fromEntries(asked) };
+}
+
+/** In words, what options make of a protocol: scores are not those of the protocol as it is published. */
+function changesOf(parts: readonly (readonly [Benchmark, BenchmarkProtocol])[], options: ProtocolOptions): string[] {
+  const old = (values: readonly number[], now: number | undefined) =>
+    now === undefined ? [] : [...new Set(values)].filter((value) => value !== now).sort((a, b) => a - b);
+  const generating = parts.filter(([, { mode }]) => mode === "generate").map(([, part]) => part.max_new_tokens);
+  const withShots = parts.filter(([, { shot }]) => shot !== "").map(([, { shots }]) => shots.count);
+  const tokens = old(generating, options.maxNewTokens);
+  const shots = old(withShots, options.shots);
+  return [
+    tokens.length === 0
+      ? ""
+      : `Changed for this run: answers of at most ${options.maxNewTokens} tokens, not ${tokens.join(" or ")}.`,
+    shots.length === 0
+      ? ""
+      : `Changed for this run: ${options.shots} examples before a question, not ${shots.join(" or ")}.`,
+  ];
 }
 
 /** A benchmark that is asked without examples of its data stays so. */

@@ -9,12 +9,20 @@ import { hubSnapshot, type SnapshotOptions } from "./snapshot.ts";
 const found = new Map<string, string>();
 
 /**
- * `model` itself when such a file or folder exists or when it is no "owner/name[@revision]"; else the folder of that
- * model's files, downloaded if needed. Throws what hubSnapshot throws, with both readings of `model` named.
+ * `model` itself when such a file or folder exists; else, as "owner/name[@revision]", the folder of that model's files,
+ * downloaded if needed. Throws RLVR_NOT_FOUND for a path with nothing there, and what hubSnapshot throws, with both
+ * readings of `model` named.
  */
 export async function localModel(model: string, options: SnapshotOptions = {}): Promise<string> {
   const repository = parseRepository(model, "model");
-  if (repository === undefined || existsSync(model)) return model;
+  if (existsSync(model)) return model;
+  if (repository === undefined) {
+    throw new RlvrError(
+      "RLVR_NOT_FOUND",
+      `[model] there is no ${model}; expected a safetensors folder or a .gguf file. Name another one with model.path=… ` +
+        "(--model in rlvr evaluate), or bring a model from the hub with rlvr download owner/name and set model.path=owner/name",
+    );
+  }
   const known = found.get(model);
   if (known !== undefined && existsSync(known)) return known;
   try {

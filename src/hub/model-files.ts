@@ -13,6 +13,11 @@ const small = new Set([
 ]);
 const index = "model.safetensors.index.json";
 
+/** Whether a file in a model folder's root decides what the model answers; everything else there is documentation. */
+export function isModelFile(name: string): boolean {
+  return small.has(name) || name === index || name.endsWith(".safetensors");
+}
+
 /**
  * Config, tokenizer and safetensors in the repository's root; other formats of the same weights are left alone.
  * Throws RLVR_UNSUPPORTED_OP for a repository without safetensors.

@@ -4,12 +4,12 @@ import { basename, join } from "node:path";
 import type { SelectConfig } from "../config/select-schema.ts";
 import type { Question } from "../data/question.ts";
 import { RlvrError } from "../errors.ts";
+import { adapterHash, modelHash } from "../evaluation/identity.ts";
 import { localModel } from "../hub/hub-model.ts";
 import type { CallContext } from "../native/types.ts";
 import { type Journal, readJournal } from "../run/journal.ts";
 import type { FilterAnswer } from "../selection/evidence.ts";
 import { questionKey } from "./batches.ts";
-import { modelFingerprint } from "./model-fingerprint.ts";
 import { chunks, sampleRollouts } from "./rollouts.ts";
 import type { Session } from "./session.ts";
 
@@ -19,10 +19,10 @@ export const answersFile = "answers.jsonl";
 /** What answers depend on, besides the question: the model's files, the prompt, the sampling, the seed. */
 export async function answersKey({ model, prompt, sampling, seed }: SelectConfig, modelPath: string): Promise<string> {
   const { temperature, topK, topP, minP, maxNewTokens } = sampling;
-  const adapter = model.adapter === null ? null : await modelFingerprint(model.adapter);
+  const adapter = model.adapter === null ? null : await adapterHash(model.adapter);
   const { instruction, question, chatTemplate } = prompt;
   const settings = {
-    model: await modelFingerprint(await localModel(modelPath)),
+    model: await modelHash(await localModel(modelPath)),
     adapter,
     prompt: { instruction, question, chatTemplate },
     sampling: { temperature, topK, topP, minP, maxNewTokens },

@@ -1,13 +1,17 @@
-// An evaluation's folder into memory: evaluation.json and answers.jsonl, every line checked.
-import { createReadStream, existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+// Evaluations into memory, for comparison and report: answers of one model and protocol, each question once.
 import { basename, join, resolve } from "node:path";
 import { z } from "zod";
 import { type Benchmark, benchmarks } from "../data/benchmark-row.ts";
 import { RlvrError } from "../errors.ts";
-import { evaluationFiles } from "../run/evaluation-folder.ts";
-import { doing } from "../run/files.ts";
-import type { AnswerRecord, EvaluationManifest } from "../statistics/answer-record.ts";
+import {
+  badEvaluation,
+  checkedAs,
+  eachAnswer,
+  evaluationFiles,
+  readManifest,
+  readStoredProtocol,
+} from "../run/evaluation-folder.ts";
+import type { AnswerRecord } from "../statistics/answer-record.ts";
 import type { EvaluationRun } from "../statistics/compare.ts";
 
 /** An evaluation with the category maps that its protocol names. */
@@ -22,46 +26,6 @@ export interface ReadEvaluationOptions {
   readonly textLimit: number;
 }
 
-const benchmark = z.enum(benchmarks);
-
-const manifestSchema = z.looseObject({
-  schema: z.literal(1),
-  name: z.string().min(1),
-  model: z.string(),
-  model_hash: z.string(),
-  adapter: z.string().nullable(),
-  adapter_hash: z.string().nullable(),
-  protocol: z.string(),
-  protocol_hash: z.string(),
-  assumption: z.string(),
-  benchmarks: z.array(benchmark),
-  limit: z.number().nullable(),
-  subjects: z.array(z.string()).nullable(),
-  seed: z.number(),
-  version: z.string(),
-  started: z.string(),
-  finished: z.string().nullable(),
-});
-
-const answerSchema = z.looseObject({
-  benchmark,
-  subject: z.string(),
-  id: z.string(),
-  key: z.string(),
-  prompt_hash: z.string(),
-  question: z.string(),
-  options: z.array(z.string()),
-  gold: z.string(),
-  text: z.string().nullable(),
-  finish_reason: z.enum(["stop", "length"]).nullable(),
-  extracted: z.string().nullable(),
-  correct: z.boolean(),
-  logprobs: z.record(z.string(), z.number().nullable()).nullable(),
-  prompt_tokens: z.number(),
-  completion_tokens: z.number(),
-  ms: z.number(),
-});
-
 /**
  * Reads one evaluation folder. `shared` holds the questions that earlier evaluations brought, so that those of several
  * runs are in memory once.
@@ -73,12 +37,17 @@ export async function readEvaluation(
   options: ReadEvaluationOptions,
   shared: SharedQuestions = new SharedQuestions(),
 ): Promise<StoredEvaluation> {
-  const file = join(folder, evaluationFiles.manifest);
-  const text = await doing(`reading ${file}`, () => readFile(file, "utf8"));
-  const manifest = checked(manifestSchema, parseJson(text, file), file) as EvaluationManifest;
+  const manifest = await readManifest(folder);
+  if (manifest === undefined) {
+    const file = join(folder, evaluationFiles.manifest);
+    throw new RlvrError(
+      "RLVR_NOT_FOUND",
+      `[evaluation] there is no ${file}; expected a folder that rlvr evaluate wrote`,
+    );
+  }
   const wanted = options.benchmarks;
   const isWanted = (name: Benchmark) => wanted === undefined || wanted.includes(name);
-  const answers = await readAnswers(join(folder, evaluationFiles.answers), options.textLimit, isWanted, shared);
+  const answers = await answersOnce(folder, options.textLimit, isWanted, shared);
   for (const name of wanted ?? manifest.benchmarks) {
     if (answers.some((answer) => answer.benchmark === name)) continue;
     throw new RlvrError(
@@ -89,18 +58,18 @@ export async function readEvaluation(
           : "evaluate it first"),
     );
   }
-  return { manifest, answers, categoryMaps: await readCategoryMaps(join(folder, evaluationFiles.protocol)) };
+  return { manifest, answers, categoryMaps: await readCategoryMaps(folder) };
 }
 
 const protocolSchema = z.object({
-  benchmarks: z.partialRecord(benchmark, z.object({ categories: z.string().optional() })),
+  benchmarks: z.partialRecord(z.enum(benchmarks), z.object({ categories: z.string().optional() })),
 });
 
 /** The maps that a stored protocol names; none where no protocol is stored. */
-async function readCategoryMaps(file: string): Promise<StoredEvaluation["categoryMaps"]> {
-  if (!existsSync(file)) return {};
-  const text = await doing(`reading ${file}`, () => readFile(file, "utf8"));
-  const { benchmarks: parts } = checked(protocolSchema, parseJson(text, file), file);
+async function readCategoryMaps(folder: string): Promise<StoredEvaluation["categoryMaps"]> {
+  const stored = await readStoredProtocol(folder);
+  if (stored === undefined) return {};
+  const { benchmarks: parts } = checkedAs(protocolSchema, stored, join(folder, evaluationFiles.protocol));
   const named = Object.entries(parts).map(([name, part]) => [name, part?.categories]);
   return Object.fromEntries(named.filter(([, map]) => map !== undefined));
 }
@@ -124,55 +93,40 @@ export class SharedQuestions {
   }
 }
 
-async function readAnswers(
-  file: string,
+/** The wanted answers of a folder, which are all under one key and each to another question. */
+async function answersOnce(
+  folder: string,
   textLimit: number,
   isWanted: (benchmark: Benchmark) => boolean,
   shared: SharedQuestions,
 ): Promise<AnswerRecord[]> {
+  const file = join(folder, evaluationFiles.answers);
   const answers: AnswerRecord[] = [];
   const lineOf = new Map<string, number>();
   let key: string | undefined;
-  await doing(`reading ${file}`, async () => {
-    for await (const { line, number } of linesOf(file)) {
-      const place = `${file}, line ${number}`;
-      const record = checked(answerSchema, parseJson(line, place), place) as AnswerRecord;
-      key ??= record.key;
-      if (record.key !== key) {
-        throw badData(
-          place,
-          `the answer's key is ${record.key}, that of the lines before ${key}: they are answers of two models or protocols; give each evaluation a folder of its own`,
-        );
-      }
-      if (!isWanted(record.benchmark)) continue;
-      const before = lineOf.get(`${record.benchmark} ${record.id}`);
-      if (before !== undefined)
-        throw badData(place, `answers ${record.id} again, after line ${before}; expected each question once`);
-      lineOf.set(`${record.benchmark} ${record.id}`, number);
-      answers.push(shared.shared({ ...record, text: record.text === null ? null : clipped(record.text, textLimit) }));
+  let line = 0;
+  for await (const record of eachAnswer(folder)) {
+    line += 1;
+    key ??= record.key;
+    if (record.key !== key) {
+      throw badEvaluation(
+        `${file}, line ${line}`,
+        `the answer's key is ${record.key}, that of the lines before ${key}: they are answers of two models or protocols; give each evaluation a folder of its own`,
+      );
     }
-  });
-  if (answers.length === 0) throw badData(file, "no answers; run the evaluation first");
-  return answers;
-}
-
-const newline = 10;
-
-/** Lines of a file without holding it whole. What follows the last line end was being written when a run stopped. */
-async function* linesOf(file: string): AsyncGenerator<{ line: string; number: number }> {
-  let rest: Buffer[] = [];
-  let number = 0;
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
-    let start = 0;
-    for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
-      const line = Buffer.concat([...rest, chunk.subarray(start, end)]).toString("utf8");
-      rest = [];
-      start = end + 1;
-      number += 1;
-      if (line.trim() !== "") yield { line, number };
+    if (!isWanted(record.benchmark)) continue;
+    const before = lineOf.get(`${record.benchmark} ${record.id}`);
+    if (before !== undefined) {
+      throw badEvaluation(
+        `${file}, line ${line}`,
+        `answers ${record.id} again, after line ${before}; expected each question once`,
+      );
     }
-    if (start < chunk.length) rest.push(chunk.subarray(start));
+    lineOf.set(`${record.benchmark} ${record.id}`, line);
+    answers.push(shared.shared({ ...record, text: record.text === null ? null : clipped(record.text, textLimit) }));
   }
+  if (answers.length === 0) throw badEvaluation(file, "no answers; run the evaluation first");
+  return answers;
 }
 
 /** A text whose middle is left out when it is too long, which it says. */
@@ -182,27 +136,6 @@ export function clipped(text: string, limit: number): string {
   const [head, tail] = [Math.ceil((3 * limit) / 4), Math.floor(limit / 4)];
   const left = text.length - head - tail;
   return `${text.slice(0, head)}\n[… ${left.toLocaleString("en-US")} characters left out; answers.jsonl has them …]\n${text.slice(text.length - tail)}`;
-}
-
-function parseJson(text: string, place: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw badData(place, `is not JSON (${error instanceof Error ? error.message : String(error)})`);
-  }
-}
-
-function checked<T>(schema: z.ZodType<T>, value: unknown, place: string): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const problems = result.error.issues
-    .slice(0, 5)
-    .map(({ path, message }) => `${path.join(".") || "the value"}: ${message}`);
-  throw badData(place, `is not what "rlvr evaluate" writes: ${problems.join("; ")}`);
-}
-
-function badData(place: string, problem: string): RlvrError {
-  return new RlvrError("RLVR_BAD_DATA", `[evaluation] ${place}: ${problem}`);
 }
 
 /** Several evaluations, with names that differ: one that is taken is followed by its folder's. */

@@ -3,7 +3,7 @@
 // the same call after an interruption goes on, and one after the end only draws the report again.
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { experimentKind } from "../config/experiment-schema.ts";
 import type { LoadedExperiment, LoadedVariant } from "../config/load-experiment.ts";
 import { showAs } from "../config/show.ts";
@@ -98,7 +98,11 @@ export async function reproduce(experiment: LoadedExperiment, options: Reproduce
       ]);
       const folders = [...names.map((name) => join(folder, "evaluations", name)), ...trained];
       const onWarning = (message: string) => onEvent({ kind: "notice", message });
-      ({ page: report } = await writeEvaluationReport(folders, { out: join(folder, "report"), onWarning }));
+      ({ page: report } = await writeEvaluationReport(folders, {
+        out: join(folder, "report"),
+        title: `Experiment ${basename(resolve(folder))}`,
+        onWarning,
+      }));
     }
     if (!isDone || signal?.aborted) return { folder, interrupted: true, report, evaluations };
   }

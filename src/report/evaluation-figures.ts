@@ -33,7 +33,8 @@ const numbers: Readonly<Partial<Record<Benchmark, Readonly<Record<string, string
   "mmlu-pro": { "": "15" },
 };
 
-const intervalNote = "Thin lines are 95 % intervals (Wilson).";
+// Of fewer questions an accuracy has a handful of values, and a radar shows no interval that would say so.
+const fewestOfRadar = 5;
 
 /** Every figure that the evaluations have scores for, in the paper's order. */
 export function evaluationFigures(evaluations: readonly EvaluationScores[], medical: MedicalSubjects): Figure[] {
@@ -78,14 +79,17 @@ function medicalBars(part: Part, subjects: readonly string[]): Figure[] {
   const asked = askedOf(part, subjects);
   if (number === undefined || asked.length === 0) return [];
   const title = `Medical subjects of ${benchmarkNames[part.benchmark]}`;
-  return [barFigure(part, { number, title, note: intervalNote, section: "medical" }, subjectGroups(part, asked))];
+  return [barFigure(part, { number, title, section: "medical" }, subjectGroups(part, asked))];
 }
 
 function medicalRadar(part: Part, subjects: readonly string[]): Figure[] {
   const asked = askedOf(part, subjects);
-  if (asked.length < 3) return [];
+  const counts = part.models.flatMap(({ scores }) =>
+    questionCounts(asked.map((subject) => subjectScore(scores, subject))),
+  );
+  if (asked.length < 3 || Math.min(...counts) < fewestOfRadar) return [];
   const series = part.models.flatMap(({ name, color, scores }) => {
-    const values = asked.map((subject) => scores?.subjects.find((one) => one.subject === subject)?.accuracy);
+    const values = asked.map((subject) => subjectScore(scores, subject)?.accuracy);
     return values.every((value) => value !== undefined) ? [{ name, color, values }] : [];
   });
   const all = series.flatMap(({ values }) => values);
@@ -110,7 +114,7 @@ function benchmarkFigures(part: Part): Figure[] {
     numbers[part.benchmark]?.[category] ??
     `${part.benchmark}-${category === "" ? "subjects" : category.replace(/\W+/g, "-").toLowerCase()}`;
   const figure = (category: string, title: string, groups: Groups) =>
-    barFigure(part, { number: numberOf(category), title, note: intervalNote, section: part.benchmark }, groups);
+    barFigure(part, { number: numberOf(category), title, section: part.benchmark }, groups);
   if (!hasCategories(scores)) {
     const names = scores.subjects.map(({ subject }) => subject);
     return [figure("", `Subjects of ${name}`, subjectGroups(part, names))];
@@ -138,13 +142,13 @@ function subjectGroups(_: Part, subjects: readonly string[]): Groups {
   return {
     keys: subjects,
     names: subjects.map(subjectName),
-    find: (scores, key) => scores.subjects.find(({ subject }) => subject === key),
+    find: subjectScore,
   };
 }
 
 function barFigure(
   part: Part,
-  about: Pick<Figure, "number" | "title" | "note" | "section">,
+  about: Pick<Figure, "number" | "title" | "section">,
   { keys, names, find }: Groups,
 ): Figure {
   const series = part.models.map(({ name, color, scores }) => {
@@ -161,12 +165,34 @@ function barFigure(
         bars.map((bar) => bar?.value),
       )}`,
   );
+  const scored = part.models.flatMap(({ scores }) =>
+    keys.map((key) => (scores === undefined ? undefined : find(scores, key))),
+  );
   const chart: BarChart = { label: `${about.title}, accuracy. ${words.join("; ")}.`, groups: names, series };
   return {
     ...about,
+    note: `A bar is of ${range(questionCounts(scored))}; thin lines are 95 % intervals (Wilson).`,
     ...drawBars(chart, `figure-${about.number}`),
     key: series.map(({ name, color }) => ({ name, color })),
   };
+}
+
+function subjectScore(scores: BenchmarkScores | undefined, key: string): Score | undefined {
+  return scores?.subjects.find(({ subject }) => subject === key);
+}
+
+function questionCounts(scores: readonly (Score | undefined)[]): number[] {
+  return scores.flatMap((score) => (score === undefined ? [] : [score.questions]));
+}
+
+/** "1 question", "100 to 1,534 questions". */
+function range(counts: readonly number[]): string {
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  const words =
+    least === most
+      ? most.toLocaleString("en-US")
+      : `${least.toLocaleString("en-US")} to ${most.toLocaleString("en-US")}`;
+  return `${words} ${most === 1 ? "question" : "questions"}`;
 }
 
 function named(names: readonly string[], values: readonly (number | undefined)[]): string {

@@ -13,15 +13,14 @@ import {
   subjectTable,
   type TableOneCell,
   type TableOneRow,
-  type TextTable,
+  textColumns,
 } from "./evaluation-tables.ts";
-import { figuresOf } from "./figures.ts";
 import { escapeHtml, page } from "./html.ts";
 import { formatShare } from "./numbers.ts";
 import { titleOf } from "./picture.ts";
-import type { Row } from "./rows.ts";
 import { selectionSection } from "./selection-section.ts";
-import { scrollable } from "./tables.ts";
+import { scrollable, textTable } from "./tables.ts";
+import { trainingSection } from "./training-section.ts";
 
 /** One self-contained page. It loads nothing, and runs only the answers' browser. */
 export function evaluationPage(report: EvaluationReport): string {
@@ -31,7 +30,7 @@ export function evaluationPage(report: EvaluationReport): string {
     ...figureSections(report.figures),
     { id: "training", title: "Training", html: trainingSection(report) },
     { id: "selection", title: "Selection", html: selectionSection(report.selections) },
-    { id: "answers", title: "Answers", html: answersSection() },
+    { id: "answers", title: "Answers", html: answersSection(report.runs) },
     { id: "origin", title: "How it was made", html: originSection(report.runs) },
   ].filter(({ html }) => html !== "");
   const links = sections.map(({ id, title }) => `<li><a href="#${id}">${escapeHtml(title)}</a></li>`);
@@ -57,19 +56,30 @@ function summary({ runs, scores }: EvaluationReport): string {
 function tableOneSection({ scores, runs }: EvaluationReport): string {
   const present = benchmarksOf(scores);
   const { ours, paper } = tableOne(scores);
-  const columns = present.map((name) => `<th scope="col" class="n">${benchmarkNames[name]}</th>`).join("");
+  const columns = present.map(
+    (name) => `<th scope="col" class="n">${benchmarkNames[name]}${questionCount(scores, name)}</th>`,
+  );
   const caption =
     "Accuracy over questions, with Wilson’s 95 % interval; below it the mean of subjects (macro), and the shares of answers " +
     "out of which nothing could be read or which the length limit cut.";
-  const divider = `<tr class="group"><th colspan="${present.length + 1}">As the paper prints it, with the intervals that its sample sizes imply</th></tr>`;
+  const divider = `<tr class="group"><th colspan="${present.length + 1}"><span>As the paper prints it, with the intervals that its sample sizes imply</span></th></tr>`;
   const rows = [
     ...ours.map((row) => tableOneLine(row, present, false)),
     ...(paper.length === 0 ? [] : [divider]),
     ...paper.map((row) => tableOneLine(row, present, true)),
   ];
   const notes = assumptionsOf(runs).map((line) => `<p class="note">${escapeHtml(line)}</p>`);
-  const table = `\n<thead><tr><th scope="col">Model</th>${columns}</tr></thead>\n<tbody>\n${rows.join("\n")}\n</tbody>`;
+  const table = `\n<thead><tr><th scope="col">Model</th>${columns.join("")}</tr></thead>\n<tbody>\n${rows.join("\n")}\n</tbody>`;
   return `<p class="note">${caption}</p>\n${notes.join("\n")}<div class="table-one">${scrollable("Table 1", table)}</div>`;
+}
+
+/** How many questions of a benchmark each evaluation has answered. */
+function questionCount(scores: EvaluationReport["scores"], name: Benchmark): string {
+  const counts = scores.flatMap(({ benchmarks }) =>
+    benchmarks.filter(({ benchmark }) => benchmark === name).map(({ total }) => total.questions),
+  );
+  const [least, most] = [Math.min(...counts), Math.max(...counts)].map((count) => count.toLocaleString("en-US"));
+  return `<small>${least === most ? least : `${least} to ${most}`} questions</small>`;
 }
 
 function tableOneLine({ name, cells }: TableOneRow, present: readonly Benchmark[], isPaper: boolean): string {
@@ -103,24 +113,9 @@ function comparisonHtml(comparison: Comparison): string {
   const details =
     subjects.rows.length === 0
       ? ""
-      : `\n<details><summary>${subjects.rows.length} subjects</summary>${tableHtml(subjects)}</details>`;
+      : `\n<details><summary>${subjects.rows.length} subjects</summary>${textTable(subjects)}</details>`;
   const title = `<h3><bdi>${escapeHtml(comparison.second)}</bdi> against <bdi>${escapeHtml(comparison.first)}</bdi></h3>`;
-  return `${title}\n${tableHtml(comparisonTable(comparison))}${details}`;
-}
-
-function tableHtml({ title, columns, rows }: TextTable): string {
-  const head = columns.map(
-    ({ name, isNumber }) => `<th scope="col"${isNumber ? ' class="n"' : ""}>${escapeHtml(name)}</th>`,
-  );
-  const body = rows.map((row) => {
-    const cells = row.map((cell, i) =>
-      i === 0
-        ? `<th scope="row">${escapeHtml(cell)}</th>`
-        : `<td${columns[i]?.isNumber ? ' class="n"' : ""}>${escapeHtml(cell)}</td>`,
-    );
-    return `<tr>${cells.join("")}</tr>`;
-  });
-  return scrollable(title, `\n<thead><tr>${head.join("")}</tr></thead>\n<tbody>\n${body.join("\n")}\n</tbody>`);
+  return `${title}\n${textTable(comparisonTable(comparison))}${details}`;
 }
 
 interface Section {
@@ -146,17 +141,8 @@ function figureHtml({ number, title, note, svg, key }: Figure): string {
   );
 }
 
-function trainingSection({ trainings }: EvaluationReport): string {
-  return trainings
-    .map(({ name, metrics, completions }, index) => {
-      const figures = figuresOf(metrics as readonly Row[], completions as readonly Row[], `training-${index + 1}`);
-      return `<h3><bdi>${escapeHtml(name)}</bdi></h3>\n${figures}`;
-    })
-    .join("\n");
-}
-
 /** The browser's controls; the page's script fills them and the list. */
-function answersSection(): string {
+function answersSection(runs: readonly EvaluationRun[]): string {
   const select = (part: string, label: string, first: string, others = "") =>
     `<label>${label}<select data-part="${part}"><option value="${part === "kind" ? "all" : ""}">${first}</option>${others}</select></label>`;
   const kinds = [
@@ -168,6 +154,11 @@ function answersSection(): string {
     ["gained", "gained against the first evaluation"],
     ["lost", "lost against the first evaluation"],
   ];
+  const names = runs.map(({ manifest }, run) => `<li class="s${run + 1}"><bdi>${escapeHtml(manifest.name)}</bdi></li>`);
+  const order =
+    runs.length < 2
+      ? ""
+      : `<p class="note">A question’s marks, from left to right:</p>\n<ul class="key">${names.join("")}</ul>\n`;
   const options = kinds.map(([value, name]) => `<option value="${value}">${name}</option>`).join("");
   return `<noscript><p>The browser of answers needs JavaScript; everything above does not.</p></noscript>
 <div id="browser">
@@ -179,7 +170,7 @@ ${select("kind", "Answers", "all", options)}
 <label>Text<input type="search" data-part="search" placeholder="in question, options, answers" autocomplete="off"></label>
 </div>
 <div class="pager"><button type="button" data-part="previous" disabled>Previous</button><button type="button" data-part="next" disabled>Next</button><output data-part="status" aria-live="polite">Unpacking …</output></div>
-<div data-part="list"></div>
+${order}<div data-part="list"></div>
 </div>`;
 }
 
@@ -193,6 +184,7 @@ function answerIslands(runs: readonly EvaluationRun[]): string {
   ].join("\n");
 }
 
+/** What all evaluations have in common, once, and what tells them apart. */
 function originSection(runs: readonly EvaluationRun[]): string {
   const fields = [
     ["model", "Model"],
@@ -205,7 +197,28 @@ function originSection(runs: readonly EvaluationRun[]): string {
     ["started", "Started"],
     ["finished", "Finished"],
   ] as const;
-  const rows = runs.map(({ manifest }) => [manifest.name, ...fields.map(([field]) => String(manifest[field] ?? "–"))]);
-  const columns = ["Evaluation", ...fields.map(([, name]) => name)].map((name) => ({ name, isNumber: false }));
-  return tableHtml({ title: "How it was made", columns, rows });
+  const lines = fields.map(([field, name]) => ({
+    name,
+    values: runs.map(({ manifest }) => String(manifest[field] ?? "–")),
+  }));
+  const isShared = ({ values }: { readonly values: readonly string[] }) => new Set(values).size === 1;
+  const shared = lines.filter(isShared).map(({ name, values }) => [name, values[0] ?? ""]);
+  const own = lines.filter((line) => !isShared(line));
+  const rows = runs.map(({ manifest }, run) => [manifest.name, ...own.map(({ values }) => values[run] ?? "")]);
+  const tables = [
+    {
+      title: "Every evaluation",
+      columns: textColumns("Field", runs.length === 1 ? "Value" : "Every evaluation"),
+      rows: shared,
+    },
+    {
+      title: "Each evaluation",
+      columns: textColumns("Evaluation", ...own.map(({ name }) => name)),
+      rows: own.length === 0 ? [] : rows,
+    },
+  ];
+  return tables
+    .filter((table) => table.rows.length > 0)
+    .map(textTable)
+    .join("\n");
 }

@@ -12,7 +12,12 @@ ul.key li { overflow-wrap: anywhere; }
 ul.key li::before { height: 0.6em; margin-bottom: 0; }
 tr.paper th, tr.paper td { color: var(--muted); }
 tr.group th { background: var(--card); text-align: left; font-weight: 600; }
-td small { display: block; color: var(--muted); font-size: 0.78rem; white-space: nowrap; }
+tr.group th > span { position: sticky; left: 0.75rem; display: inline-block; max-width: min(100%, 80vw); }
+td small, th small { display: block; color: var(--muted); font-size: 0.78rem; font-weight: 400; white-space: nowrap; }
+.texts thead th:not(.n) { min-width: 6rem; } .texts thead th { white-space: normal; vertical-align: bottom; }
+.texts { margin-bottom: 1rem; }
+.texts td:not(.n) { min-width: 6rem; overflow-wrap: break-word; }
+.filters + .pager { margin-bottom: 0.25rem; }
 .table-one { margin-bottom: 1.25rem; }
 .facts dd { overflow-wrap: anywhere; }
 .filters { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 10rem), 1fr)); gap: 0.6rem; margin: 0.75rem 0; }
@@ -42,7 +47,7 @@ ul.options li.gold { background: var(--card); box-shadow: inset 3px 0 0 var(--go
 .answer h4 small { color: var(--muted); font-weight: 400; }
 .answer pre { max-height: 24rem; overflow: auto; padding: 0.6rem 0.75rem; border: 1px solid var(--rule); border-radius: 6px; background: var(--card); unicode-bidi: plaintext; }
 @media (max-width: 40rem) {
-  .scroll tbody th[scope="row"], .scroll thead th:first-child { position: sticky; left: 0; z-index: 1; min-width: 7rem; max-width: 9rem; background: var(--paper); box-shadow: 1px 0 0 var(--rule); overflow-wrap: anywhere; }
+  .scroll tbody th[scope="row"], .scroll thead th:first-child { position: sticky; left: 0; z-index: 1; min-width: 7.75rem; max-width: 9rem; background: var(--paper); box-shadow: 1px 0 0 var(--rule); overflow-wrap: anywhere; }
   .scroll thead th:first-child { background: var(--card); }
   .question > summary { grid-template-columns: minmax(0, 1fr) auto; }
   .question .excerpt { grid-column: 1 / -1; grid-row: 2; white-space: normal; display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; }

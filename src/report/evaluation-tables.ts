@@ -65,8 +65,8 @@ export function formatP(p: number): string {
   return p < 0.01 ? p.toFixed(4) : p.toFixed(3);
 }
 
-const text = (name: string) => ({ name, isNumber: false });
-const number = (name: string) => ({ name, isNumber: true });
+export const textColumns = (...names: string[]) => names.map((name) => ({ name, isNumber: false }));
+export const numberColumns = (...names: string[]) => names.map((name) => ({ name, isNumber: true }));
 
 /** Differences between two evaluations: each benchmark's total and its categories. */
 export function comparisonTable(comparison: Comparison): TextTable {
@@ -124,7 +124,7 @@ function differenceColumns(comparison: Comparison, before: readonly string[], af
     "p, McNemar",
     ...after,
   ];
-  return [...before.map(text), ...names.map(number)];
+  return [...textColumns(...before), ...numberColumns(...names)];
 }
 
 function differenceCells(one: PairedDifference | GroupDifference): string[] {

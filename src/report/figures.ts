@@ -30,18 +30,63 @@ export function figuresOf(metrics: readonly Row[], completions: readonly Row[], 
     ),
     timeFigure(metrics),
   ];
-  const shown = figures.filter((figure) => figure !== undefined);
   const window = smoothingWindow(metrics.length);
   const lead =
     window === 1
       ? ""
       : `<p class="note">Pale lines are single steps, strong lines the mean of the last ${window}.</p>\n`;
-  return `${lead}<div class="figures">\n${shown.map((figure, index) => figureHtml(figure, `${id}-${index + 1}`)).join("\n")}\n</div>`;
+  return `${lead}${grid(figures, id)}`;
+}
+
+/** Curves of several runs in one figure each: what the runs were to raise, and what it cost. */
+export function sideBySide(
+  runs: readonly { readonly name: string; readonly color: number; readonly metrics: readonly Row[] }[],
+  id: string,
+): string {
+  const window = smoothingWindow(Math.max(...runs.map(({ metrics }) => metrics.length)));
+  const figure = (field: string, title: string, note: string, more: Partial<Chart> = {}) => {
+    const series = runs.map(({ name, color, metrics }): Series => {
+      const points = pointsOf(metrics, field);
+      const means = trailingMeans(
+        points.map(([, y]) => y),
+        window,
+      );
+      return { name, points: points.map(([x], at) => [x, means[at]] as const), color };
+    });
+    return lines(title, note, series, more);
+  };
+  const rewards = rewardNames(runs.flatMap(({ metrics }) => metrics));
+  const figures = [
+    figure("reward", "Reward", "Mean weighted reward of a step's completions."),
+    ...rewards.map((name) => figure(`rewards/${name}`, `Reward: ${name}`, "Its mean before its weight.")),
+    figure("kl", "KL to the base model", "Mean over tokens of the KL estimate."),
+    figure("completion_length", "Completion length", "Mean tokens of a completion."),
+    figure("informative_groups", "Groups with a signal", signalNote, { yMin: 0, yMax: 1 }),
+  ];
+  if (figures.every((one) => one === undefined)) return `<p class="note">The trainings have no finished step yet.</p>`;
+  const lead = window === 1 ? "" : `<p class="note">Lines are the mean of the last ${window} steps.</p>\n`;
+  return `${lead}${grid(figures, id)}`;
+}
+
+/** The figures that there are; one that would be a line along its axis is said in words. */
+function grid(figures: readonly (Figure | undefined)[], id: string): string {
+  const present = figures.filter((figure) => figure !== undefined);
+  const drawn = present.filter((figure) => !isZero(figure));
+  const zeros = present.filter(isZero).map(({ title, note }) => {
+    return `\n<p class="note">${escapeHtml(title)}: 0 at every step. ${escapeHtml(note)}</p>`;
+  });
+  const html = drawn.map((figure, index) => figureHtml(figure, `${id}-${index + 1}`));
+  return `<div class="figures">\n${html.join("\n")}\n</div>${zeros.join("")}`;
+}
+
+function isZero({ chart }: Figure): boolean {
+  const values = chart.series.flatMap(({ points }) => points.map(([, y]) => y).filter((y) => y !== undefined));
+  return values.every((value) => value === 0);
 }
 
 function figureHtml({ title, note, chart }: Figure, id: string): string {
   const named = chart.series.filter((series) => !series.faint);
-  const key = named.map((series) => `<li class="s${series.color}">${escapeHtml(series.name)}</li>`).join("");
+  const key = named.map((series) => `<li class="s${series.color}"><bdi>${escapeHtml(series.name)}</bdi></li>`).join("");
   return (
     `<figure>\n<figcaption>${escapeHtml(title)} <small>${escapeHtml(note)}</small></figcaption>\n` +
     (named.length > 1 ? `<ul class="key">${key}</ul>\n` : "") +
@@ -144,10 +189,11 @@ function lengthFigure(metrics: readonly Row[]): Figure | undefined {
   return lines("Completion length", note, smoothed("Tokens", pointsOf(metrics, "completion_length"), 1));
 }
 
+const signalNote = "Share of groups whose completions differ in reward; the others give no gradient.";
+
 function signalFigure(metrics: readonly Row[]): Figure | undefined {
   const points = pointsOf(metrics, "informative_groups");
-  const note = "Share of groups whose completions differ in reward; the others give no gradient.";
-  return lines("Groups with a signal", note, smoothed("Informative groups", points, 1), { yMin: 0, yMax: 1 });
+  return lines("Groups with a signal", signalNote, smoothed("Informative groups", points, 1), { yMin: 0, yMax: 1 });
 }
 
 function timeFigure(metrics: readonly Row[]): Figure | undefined {

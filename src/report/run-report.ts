@@ -36,7 +36,7 @@ ${evaluationTable(run.evaluations)}
 <h2>Curves</h2>
 ${figuresOf(metrics, completions)}
 <h2>Completions</h2>
-<p class="note">The best and the worst of four steps between the first and the last.</p>
+<p class="note">The best and the worst of at most four steps, the first and the last among them.</p>
 ${completionsTable(sampleCompletions(completions))}
 <h2>How it was made</h2>
 <details><summary>Configuration</summary><pre>${escapeHtml(run.config)}</pre></details>
@@ -52,6 +52,7 @@ function facts(metrics: readonly Row[], completions: readonly Row[]): string {
   const total = (field: string) => metrics.reduce((sum, row) => sum + (numberAt(row, field) ?? 0), 0);
   const seconds = total("time/rollout") + total("time/reference") + total("time/train");
   const tenth = Math.max(1, Math.min(10, Math.floor(metrics.length / 2)));
+  const steps = tenth === 1 ? "step" : `${tenth} steps`;
   const meanReward = (rows: readonly Row[]) =>
     formatNumber(rows.reduce((sum, row) => sum + (numberAt(row, "reward") ?? 0), 0) / rows.length);
   const gaps = metrics.map((row) => numberAt(row, "sampler_gap") ?? 0);
@@ -59,8 +60,8 @@ function facts(metrics: readonly Row[], completions: readonly Row[]): string {
   const entries = [
     ["Steps", formatNumber(numberAt(last, "step"))],
     ["Completions", formatNumber(completions.length)],
-    [`Reward, first ${tenth} steps`, meanReward(metrics.slice(0, tenth))],
-    [`Reward, last ${tenth} steps`, meanReward(metrics.slice(-tenth))],
+    [`Reward, first ${steps}`, meanReward(metrics.slice(0, tenth))],
+    [`Reward, last ${steps}`, meanReward(metrics.slice(-tenth))],
     ["Time in steps", formatSeconds(seconds)],
     ["Tokens computed", formatNumber(total("tokens_computed"))],
     ["Peak memory", formatBytes(Math.max(...peaks))],

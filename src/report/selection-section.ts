@@ -1,8 +1,9 @@
 // Selections on the page: side by side, their filter models, and every field of each summary as it stands in its file.
 import type { SelectionRun } from "./evaluation-report.ts";
+import { numberColumns, textColumns } from "./evaluation-tables.ts";
 import { escapeHtml } from "./html.ts";
 import { formatNumber, formatShare } from "./numbers.ts";
-import { scrollable } from "./tables.ts";
+import { textTable } from "./tables.ts";
 
 /** The selections side by side, then every field of each; nested objects have one line for each of their values. */
 export function selectionSection(selections: readonly SelectionRun[]): string {
@@ -26,9 +27,14 @@ function sideBySide(selections: readonly SelectionRun[]): string {
       replaced === undefined ? "not looked for" : `${replaced} replaced`,
     ];
   });
-  const columns =
-    "Selection,Strategy,Candidates,Chosen,Taken,Causes of hard,Groups without an accuracy signal,Median words,Overlap with evaluation sets";
-  return table("Selections", columns.split(","), rows);
+  const columns = [
+    ...textColumns("Selection", "Strategy"),
+    ...numberColumns("Candidates", "Chosen"),
+    ...textColumns("Taken", "Causes of hard"),
+    ...numberColumns("Groups without an accuracy signal", "Median words"),
+    ...textColumns("Overlap with evaluation sets"),
+  ];
+  return textTable({ title: "Selections", columns, rows });
 }
 
 /** How each filter model answered the candidates. */
@@ -40,22 +46,19 @@ function modelsTable(selections: readonly SelectionRun[]): string {
       text(objectAt(model, "completion_tokens").median),
     ]),
   );
-  const columns =
-    "Selection,Filter model,Questions,Answers each,Right,Easy,Hard,Causes of hard,Unparsed,Truncated,Median tokens";
-  return rows.length === 0 ? "" : `<h3>Filter models</h3>\n${table("Filter models", columns.split(","), rows)}`;
+  const columns = [
+    ...textColumns("Selection", "Filter model"),
+    ...numberColumns("Questions", "Answers each", "Right", "Easy", "Hard"),
+    ...textColumns("Causes of hard"),
+    ...numberColumns("Unparsed", "Truncated", "Median tokens"),
+  ];
+  return rows.length === 0 ? "" : `<h3>Filter models</h3>\n${textTable({ title: "Filter models", columns, rows })}`;
 }
 
 function allFields({ name, summary }: SelectionRun): string {
-  const fields = table(`Selection ${name}`, ["Field", "Value"], linesOf(summary, []));
+  const rows = linesOf(summary, []);
+  const fields = textTable({ title: `Selection ${name}`, columns: textColumns("Field", "Value"), rows });
   return `<details><summary>Every field of <bdi>${escapeHtml(name)}</bdi></summary>${fields}</details>`;
-}
-
-function table(label: string, columns: readonly string[], rows: readonly (readonly string[])[]): string {
-  const head = columns.map((name) => `<th scope="col">${escapeHtml(name)}</th>`).join("");
-  const body = rows.map(([first = "", ...rest]) => {
-    return `<tr><th scope="row"><bdi>${escapeHtml(first)}</bdi></th>${rest.map((cell) => `<td>${escapeHtml(cell)}</td>`).join("")}</tr>`;
-  });
-  return scrollable(label, `\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body.join("\n")}\n</tbody>`);
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -97,7 +100,8 @@ function linesOf(value: unknown, path: readonly string[]): [string, string][] {
   if (typeof value !== "object" || value === null) return [[name, value === null ? "–" : String(value)]];
   if (Array.isArray(value)) {
     const isPlain = value.every((item) => typeof item !== "object" || item === null);
-    if (!isPlain) return [[name, `${value.length} entries`]];
+    if (!isPlain && value.length > longestList) return [[name, `${value.length} entries`]];
+    if (!isPlain) return value.flatMap((item, index) => linesOf(item, [...path, String(index + 1)]));
     const more = value.length > longestList ? `, … ${value.length - longestList} more` : "";
     return [[name, `${value.slice(0, longestList).map(String).join(", ")}${more}`]];
   }

@@ -1,6 +1,7 @@
 // The page's tables: before and after, sample completions, every number.
 
 import { wilson } from "../statistics/proportion.ts";
+import type { TextTable } from "./evaluation-tables.ts";
 import { escapeHtml } from "./html.ts";
 import { formatNumber, formatShare } from "./numbers.ts";
 import { numberAt, type Row, rewardNames, textAt } from "./rows.ts";
@@ -35,6 +36,18 @@ const measures = [
 export function scrollable(label: string, table: string): string {
   // biome-ignore format: one line of markup
   return `<div class="scroll" role="region" aria-label="${escapeHtml(label)}" tabindex="0">\n<table>${table}</table>\n</div>`;
+}
+
+/** A table of text; the first column heads its rows. */
+export function textTable({ title, columns, rows }: TextTable): string {
+  const kind = (at: number) => (columns[at]?.isNumber ? ' class="n"' : "");
+  const head = columns.map(({ name }, at) => `<th scope="col"${kind(at)}>${escapeHtml(name)}</th>`);
+  const body = rows.map(([first = "", ...rest]) => {
+    const cells = rest.map((cell, at) => `<td${kind(at + 1)}>${escapeHtml(cell)}</td>`);
+    return `<tr><th scope="row"><bdi>${escapeHtml(first)}</bdi></th>${cells.join("")}</tr>`;
+  });
+  const table = `\n<thead><tr>${head.join("")}</tr></thead>\n<tbody>\n${body.join("\n")}\n</tbody>`;
+  return `<div class="texts">${scrollable(title, table)}</div>`;
 }
 
 /** Scores before and after, with 95 % intervals for shares. */

@@ -19,11 +19,11 @@ export function extractOption(answer: string, question: Pick<Question, "options"
   const stated = optionStated(text, question);
   if (stated !== undefined) return stated;
 
-  const letters = Object.keys(question.options);
-  const named = new Set(standaloneLetters(text).filter((letter) => letters.includes(letter)));
+  const options = foldedOptions(question);
+  const named = new Set(standaloneLetters(text, options));
   if (named.size > 0) return onlyMember(named);
   const folded = text.toLowerCase();
-  const mentioned = foldedOptions(question).filter((option) => option.text !== "" && folded.includes(option.text));
+  const mentioned = options.filter((option) => option.text !== "" && folded.includes(option.text));
   return onlyMember(new Set(withoutContained(mentioned).map((option) => option.letter)));
 }
 
@@ -68,18 +68,33 @@ export function undecorate(answer: string): string {
     .trim();
 }
 
-/** Capital letters that stand alone: "(C)", "C.", "is C". "A" and "I" before a space are words, not options. */
-function standaloneLetters(text: string): string[] {
+/** The options' letters that stand alone as capitals: "(C)", "C.", "is C", and "A" where it is no article. */
+function standaloneLetters(text: string, options: readonly FoldedOption[]): string[] {
   const found: string[] = [];
   for (let index = 0; index < text.length; index += 1) {
     const letter = text.charAt(index);
     if (letter < "A" || letter > "Z") continue;
     if (isWordCharacter(text.charAt(index - 1)) || isWordCharacter(text.charAt(index + 1))) continue;
-    const next = text.charAt(index + 1);
-    const isArticle = (letter === "A" || letter === "I") && (next === " " || next === "'" || next === "’");
-    if (!isArticle) found.push(letter);
+    const option = options.find((one) => one.letter === letter);
+    if (option !== undefined && !isWord(text, index, option)) found.push(letter);
   }
   return found;
+}
+
+// What follows a letter that names an option and not the word "A" or "I": a sign, a lone letter, a word that goes on
+// about it.
+const afterName =
+  / +(?:(?:and|or|nor|but|not|is|are|because|since|plus|vs)(?![\p{L}\p{N}])|[A-Z](?![\p{L}\p{N}'’-])|[^\p{L}\p{N}\s"'“‘])/uy;
+
+/** Whether the "A" or "I" at `index` is the article or the pronoun: it stands before another word than its option's text. */
+function isWord(text: string, index: number, { letter, text: option }: FoldedOption): boolean {
+  if (letter !== "A" && letter !== "I") return false;
+  const next = text.charAt(index + 1);
+  if (next !== " ") return next === "'" || next === "’";
+  afterName.lastIndex = index + 1;
+  if (afterName.test(text)) return false;
+  const start = index + 2;
+  return option === "" || text.slice(start, start + option.length).toLowerCase() !== option;
 }
 
 function isWordCharacter(character: string): boolean {

@@ -1,6 +1,9 @@
-// The folder of an evaluation: evaluation.json (what was evaluated and how), protocol.json, answers.jsonl.
+// The folder of an evaluation: evaluation.json (what was evaluated and how), protocol.json, answers.jsonl. What is read is
+// checked: statistics and reports rely on every field.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
+import { benchmarks } from "../data/benchmark-row.ts";
 import { RlvrError } from "../errors.ts";
 import type { AnswerRecord, EvaluationManifest } from "../statistics/answer-record.ts";
 import { makeFolder, writeFileWhole } from "./files.ts";
@@ -13,9 +16,51 @@ export const evaluationFiles = {
   answers: "answers.jsonl",
 } as const;
 
-/** The manifest of a folder; undefined when it holds no evaluation. */
+const benchmark = z.enum(benchmarks);
+
+const manifestSchema = z.looseObject({
+  schema: z.literal(1),
+  name: z.string().min(1),
+  model: z.string(),
+  model_hash: z.string(),
+  adapter: z.string().nullable(),
+  adapter_hash: z.string().nullable(),
+  protocol: z.string(),
+  protocol_hash: z.string(),
+  assumption: z.string(),
+  benchmarks: z.array(benchmark),
+  limit: z.number().nullable(),
+  subjects: z.array(z.string()).nullable(),
+  seed: z.number(),
+  version: z.string(),
+  started: z.string(),
+  finished: z.string().nullable(),
+});
+
+const answerSchema = z.looseObject({
+  benchmark,
+  subject: z.string(),
+  id: z.string(),
+  key: z.string(),
+  prompt_hash: z.string(),
+  question: z.string(),
+  options: z.array(z.string()),
+  gold: z.string(),
+  text: z.string().nullable(),
+  finish_reason: z.enum(["stop", "length"]).nullable(),
+  extracted: z.string().nullable(),
+  correct: z.boolean(),
+  logprobs: z.record(z.string(), z.number().nullable()).nullable(),
+  prompt_tokens: z.number(),
+  completion_tokens: z.number(),
+  ms: z.number(),
+});
+
+/** The manifest of a folder; undefined when it holds no evaluation. Throws RLVR_BAD_DATA when it is no manifest. */
 export async function readManifest(folder: string): Promise<EvaluationManifest | undefined> {
-  return (await readJson(join(folder, evaluationFiles.manifest))) as EvaluationManifest | undefined;
+  const file = join(folder, evaluationFiles.manifest);
+  const value = await readJson(file);
+  return value === undefined ? undefined : (checkedAs(manifestSchema, value, file) as EvaluationManifest);
 }
 
 /** The protocol that a folder's answers were made by, as it was written there. */
@@ -79,9 +124,33 @@ export async function openEvaluation(
   return opened;
 }
 
+/** The answers of a folder, one by one. Throws RLVR_BAD_DATA with file and line for what is no answer. */
+export async function* eachAnswer(folder: string): AsyncGenerator<AnswerRecord> {
+  const file = join(folder, evaluationFiles.answers);
+  let line = 0;
+  for await (const answer of readJournal(file)) {
+    line += 1;
+    yield checkedAs(answerSchema, answer, `${file}, line ${line}`) as AnswerRecord;
+  }
+}
+
 /** Every answer of a folder. */
 export async function readAnswers(folder: string): Promise<AnswerRecord[]> {
   const answers: AnswerRecord[] = [];
-  for await (const answer of readJournal<AnswerRecord>(join(folder, evaluationFiles.answers))) answers.push(answer);
+  for await (const answer of eachAnswer(folder)) answers.push(answer);
   return answers;
+}
+
+/** `value` when it fits the schema; else RLVR_BAD_DATA that names `place` and the first fields that do not. */
+export function checkedAs<T>(schema: z.ZodType<T>, value: unknown, place: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues
+    .slice(0, 5)
+    .map(({ path, message }) => `${path.join(".") || "the value"}: ${message}`);
+  throw badEvaluation(place, `is not what "rlvr evaluate" writes: ${problems.join("; ")}`);
+}
+
+export function badEvaluation(place: string, problem: string): RlvrError {
+  return new RlvrError("RLVR_BAD_DATA", `[evaluation] ${place}: ${problem}`);
 }

@@ -180,7 +180,7 @@ async function* linesOf(file: string): AsyncGenerator<{ readonly text: string; r
 function damage(file: string, row: number, problem: string): RlvrError {
   return new RlvrError(
     "RLVR_BAD_DATA",
-    `[journal] ${file}: line ${row} ${problem}; expected one record with "key" and "id". ` +
+    `[journal] ${file}, line ${row}: ${problem}; expected one record with "key" and "id". ` +
       "Restore the file, or move it away to answer its questions again",
   );
 }

@@ -27,17 +27,33 @@ const golden = (
   }
 ).scores;
 
-// A spread of the golden's rows: every subject's first ones.
-const cases: [benchmark: Benchmark, shots: number, rowsOfSubject: number][] = [["mmlu", 0, 2]];
+// A spread of the golden's rows: the first ones of every subject, or of every so many-th, and how many rows these are in
+// all. Prompts with Chinese examples have thousands of tokens in this vocabulary.
+const cases: [benchmark: Benchmark, shots: number, rowsOfSubject: number, everySubject: number, rows: number][] = [
+  ["mmlu", 0, 2, 1, 114],
+  ["cmmlu", 0, 2, 1, 134],
+  ["medqa", 0, 100, 1, 100],
+  ["mmlu", 5, 1, 2, 29],
+  ["cmmlu", 5, 1, 4, 17],
+];
 
 /**
- * Relative to the score once it is beyond one nat. Float32 sums of another order differ by that much: beside float64,
- * lm_eval's own scores are off by up to 2e-5 and the engine's, whose sums run in index order, by up to 9e-5 at -9 nats.
+ * Relative to the score once it is beyond one nat. Over all rows of the golden that ask MMLU without examples, one option
+ * of 2052 is further from lm_eval than 1e-4: by 1.13e-4 at -9.07 nats (college_physics/test/1), where float64 finds lm_eval
+ * 2.5e-5 too high and the engine 8.8e-5 too low. No op stands out in that: linear layers and attention sum in float32, in
+ * index order, and their rounding adds up over thirty layers; with the exact sums in place of the linear layers' alone,
+ * 1.5e-5 are left. The median row is 2.5e-5 from lm_eval.
  */
 const tolerance = 1e-4;
 
-/** The answers of the first rows of each subject that the golden has, with the golden's scores. */
-async function answersOf(benchmark: Benchmark, shots: number, rowsOfSubject: number, policy: Policy) {
+/** The answers of the first rows of the chosen subjects that the golden has, with the golden's scores. */
+async function answersOf(
+  benchmark: Benchmark,
+  shots: number,
+  rowsOfSubject: number,
+  everySubject: number,
+  policy: Policy,
+) {
   const expected = golden[`${benchmark}/${shots}`] ?? {};
   const tokenizer = await loadTokenizer(realModels.smollm);
   const part = partOf(await loadProtocol("lm-eval", { shots }), benchmark);
@@ -55,7 +71,8 @@ async function answersOf(benchmark: Benchmark, shots: number, rowsOfSubject: num
       }
     }
   };
-  for (const [subject, { scores }] of Object.entries(expected)) {
+  const subjects = Object.entries(expected).filter((_, place) => place % everySubject === 0);
+  for (const [subject, { scores }] of subjects) {
     const own = asked.filter(({ row }) => row.subject === subject).slice(0, Math.min(rowsOfSubject, scores.length));
     const encoded = own.map((row) => encodeRow(row, part, tokenizer, policy.info.contextLength));
     for (const group of rowGroups(encoded)) await answer(collector.add(group));
@@ -66,10 +83,10 @@ async function answersOf(benchmark: Benchmark, shots: number, rowsOfSubject: num
 
 test.runIf(runsWithModel(realModels.smollm) && !skipsSharedData).each(cases)(
   "%s with %i examples: the same best option, and the same scores",
-  async (benchmark, shots, rowsOfSubject) => {
+  async (benchmark, shots, rowsOfSubject, everySubject, rows) => {
     await using policy = await Policy.load({ model: realModels.smollm });
-    const found = await answersOf(benchmark, shots, rowsOfSubject, policy);
-    expect(found.length).toBeGreaterThanOrEqual(100);
+    const found = await answersOf(benchmark, shots, rowsOfSubject, everySubject, policy);
+    expect(found).toHaveLength(rows);
     for (const { answer, scores, correct } of found) {
       expect(Object.keys(answer.logprobs ?? {}), answer.id).toHaveLength(scores.length);
       for (const [option, logprob] of Object.values(answer.logprobs ?? {}).entries()) {
@@ -81,5 +98,5 @@ test.runIf(runsWithModel(realModels.smollm) && !skipsSharedData).each(cases)(
       expect(answer.correct, answer.id).toBe(correct);
     }
   },
-  300_000,
+  600_000,
 );

@@ -92,6 +92,18 @@ describe("the rlvr command", () => {
     expect(stderr).toContain(`there is no ${model}`);
   });
 
+  test.each(["plan", "train"])(
+    "%s of a config whose model is missing names the key and how to get one",
+    async (command) => {
+      const model = join(folder, "nowhere.gguf");
+      const { status, stderr } = await rlvr(command, join(root, "configs/quickstart.yaml"), `model.path=${model}`);
+      expect(status).toBe(5);
+      expect(stderr).toContain(`there is no ${model}`);
+      expect(stderr).toContain("rlvr download owner/name");
+      expect(stderr).toContain("model.path");
+    },
+  );
+
   test("plans the quickstart from the model's header alone", async () => {
     const { status, stdout } = await rlvr("plan", join(root, "configs/quickstart.yaml"), "--json");
     expect(status).toBe(0);

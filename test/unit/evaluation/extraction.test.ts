@@ -52,6 +52,7 @@ const tables: Partial<Record<ExtractorName, [text: string, expected: string | nu
     ["$\\boxed{\\textbf{C. vitamin C}}$", "C"],
     ["\\boxed{Folate}", "B"],
     ["\\boxed{C or B}", null],
+    ["\\boxed{A or B}", null],
     ["\\boxed{E}", null],
     ["\\boxed{C", null],
     ["C", null],

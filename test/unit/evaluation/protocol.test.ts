@@ -67,3 +67,17 @@ describe("a protocol of one's own", () => {
     await expect(loadProtocol("none.yaml")).rejects.toMatchObject({ code: "RLVR_NOT_FOUND" });
   });
 });
+
+test("what a run changes of a protocol stands with its assumptions, and nothing where nothing changes", async () => {
+  const cut = await loadProtocol("paper", { maxNewTokens: 128 });
+  expect(cut.assumption).toMatch(
+    /does not say how it evaluated.* Changed for this run: answers of at most 128 tokens, not 2048\.$/,
+  );
+  expect((await loadProtocol("lm-eval", { shots: 2 })).assumption).toMatch(
+    /^Changed for this run: 2 examples before a question, not 0/,
+  );
+  expect((await loadProtocol("paper", { maxNewTokens: 2048 })).assumption).toBe(
+    (await loadProtocol("paper")).assumption,
+  );
+  expect((await loadProtocol("paper")).assumption).not.toContain("Changed");
+});

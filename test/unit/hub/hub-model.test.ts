@@ -11,12 +11,18 @@ const folder = () => {
   return made;
 };
 
-test("a path that exists and a text that is no id stay as they are", async () => {
+test("a path that exists stays as it is, though it reads like an id", async () => {
   const here = join(folder(), "a");
   mkdirSync(here);
   expect(await localModel(here)).toBe(here);
   expect(await localModel("models/quickstart")).toBe("models/quickstart");
-  expect(await localModel("./no/such.gguf")).toBe("./no/such.gguf");
+});
+
+test("a path that does not exist is refused with the option that names it and the command that brings a model", async () => {
+  await expect(localModel("./no/such.gguf")).rejects.toMatchObject({
+    code: "RLVR_NOT_FOUND",
+    message: expect.stringMatching(/there is no \.\/no\/such\.gguf; .*rlvr download owner\/name.*model\.path/s),
+  });
 });
 
 test("an id becomes the folder of its files, and the hub is asked once a process", async () => {

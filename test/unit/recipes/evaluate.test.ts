@@ -287,6 +287,20 @@ describe("rescoring", () => {
     expect(readFileSync(join(out, "answers.jsonl"), "utf8").trim().split("\n")).toHaveLength(50);
   });
 
+  test("of an answer that lost a field is refused with its place, and so is a manifest that is none", async () => {
+    await run();
+    const file = join(folder, "out/answers.jsonl");
+    const [first, second = "", ...rest] = readFileSync(file, "utf8").split("\n");
+    const broken = JSON.stringify({ ...JSON.parse(second), gold: undefined });
+    writeFileSync(file, [first, broken, ...rest].join("\n"));
+    const again = () => rescore(join(folder, "out"), scoring, join(folder, "again"), "1");
+    await expect(again()).rejects.toThrow(`${file}, line 2: is not what "rlvr evaluate" writes: gold`);
+    await expect(run()).rejects.toThrow("answers.jsonl, line 2");
+    writeFileSync(join(folder, "out/evaluation.json"), "{}");
+    await expect(again()).rejects.toThrow(/evaluation\.json: is not what "rlvr evaluate" writes: schema/);
+    await expect(run()).rejects.toThrow(/evaluation\.json: is not what/);
+  });
+
   test("is refused where the other protocol asks otherwise, and where there is no evaluation", async () => {
     await run({ protocol: writing("answer-is") });
     const into = join(folder, "x");

@@ -118,8 +118,49 @@ test("Markdown and the page keep names as text", () => {
 
 test("selections stand side by side with the share of groups that carry no signal", () => {
   const html = read("report.html");
-  expect(html).toContain(`<td>hard 8 of 25</td><td>wrong 8</td><td>60.0 %</td><td>90</td><td>not looked for</td>`);
-  expect(html).toContain(`<td>a&lt;b&gt;</td><td>30</td><td>2</td><td>25.0 %</td>`);
+  expect(html).toContain(
+    `<td>hard 8 of 25</td><td>wrong 8</td><td class="n">60.0 %</td><td class="n">90</td><td>not looked for</td>`,
+  );
+  expect(html).toContain(`<th scope="row"><bdi>pools › 1 › taken</bdi></th><td>8</td>`);
+  expect(html).toContain(`<td>a&lt;b&gt;</td><td class="n">30</td><td class="n">2</td><td class="n">25.0 %</td>`);
+});
+
+test("Table 1 and the figures say how many questions they are of", () => {
+  const html = read("report.html");
+  expect(html).toContain(`<th scope="col" class="n">MMLU<small>342 questions</small></th>`);
+  expect(html).toContain("A bar is of 6 questions; thin lines are 95 % intervals");
+  expect(html).toContain("MMLU: Humanities");
+});
+
+test("the marks of an answer are named in their order, and what evaluations share stands once", () => {
+  const html = read("report.html");
+  expect(html).toMatch(
+    /marks, from left to right:<\/p>\s*<ul class="key"><li class="s1"><bdi>base<.*<li class="s2"><bdi>=tuned/,
+  );
+  expect(html).toContain(`<th scope="row"><bdi>Protocol</bdi></th><td>lm-eval</td>`);
+  expect(html).toMatch(/<th scope="row"><bdi>base<\/bdi><\/th><td>–<\/td><\/tr>/);
+});
+
+test("several trainings stand side by side in the colours of their evaluations, and unfold one by one", async () => {
+  const small = writeEvaluations(join(folder, "few"), [{ name: "base" }, { name: "one" }, { name: "two" }], {
+    questions: { mmlu: 1 },
+  });
+  const trainings = ["one", "two"].map((name, index) => writeTraining(join(folder, "trainings", name), 5 + index));
+  const out = join(folder, "several");
+  const { page, files } = await writeEvaluationReport([...small, ...trainings], { out, resamples: 100, png: "never" });
+  const html = readFileSync(page, "utf8");
+  const key = `<ul class="key"><li class="s2"><bdi>one</bdi></li><li class="s3"><bdi>two</bdi></li></ul>`;
+  const [together = "", ...alone] = html.split("Every curve of ");
+  expect(together.split(key).length - 1).toBeGreaterThanOrEqual(4);
+  expect(together).toMatch(
+    /aria-label="Reward\. Line chart over steps: one is [\d.]+ at step 1 and [\d.]+ at step 5; two is/,
+  );
+  expect(alone.map((text) => /^<bdi>(\w+)/.exec(text)?.[1])).toEqual(["one", "two"]);
+  expect(alone[0]).not.toContain(key);
+  // One question a subject: bars say so, and there is no radar, which has no intervals.
+  expect(html).toContain("A bar is of 1 question;");
+  expect(files.some((file) => file.includes("figure-03d"))).toBe(false);
+  expect(result.files.some((file) => file.includes("figure-03d"))).toBe(true);
 });
 
 test("the same folders give the same bytes", async () => {

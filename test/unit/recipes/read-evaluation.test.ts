@@ -84,7 +84,9 @@ test("a manifest of another version or none is refused", async () => {
     /evaluation\.json: is not what "rlvr evaluate" writes: schema/,
   );
   rmSync(join(folder, "evaluation.json"));
-  expect(await refusal(readEvaluation(folder, options))).toContain("no such file");
+  expect(await refusal(readEvaluation(folder, options))).toMatch(
+    /there is no .*evaluation\.json; expected a folder that rlvr evaluate wrote/,
+  );
 });
 
 test("the protocol's category maps come with it", async () => {

@@ -115,12 +115,12 @@ test("every figure has a title and a description in words", () => {
     "Gradient norm",
     "Loss",
     "Groups with a signal",
-    "Sampler gap",
     "Time of a step",
   ]);
   expect(html.match(/<svg viewBox="0 0 460 240" role="img" aria-label="/g)).toHaveLength(figures.length);
   expect(html).toContain(`aria-label="Reward. Line chart over steps: Reward is 2.1 at step 1 and 2.3 at step 3."`);
   expect(html).toContain("right letter in its tags is 100.0 % at step 1");
+  expect(html).toContain("Sampler gap: 0 at every step. Largest difference of a token&#39;s logprob");
   expect(html).toContain("Seconds, stacked. In all: rollout 25.0 %, train 75.0 %.");
 });
 
@@ -129,6 +129,8 @@ test("the summary counts and sums the steps", () => {
   for (const [name, value] of [
     ["Steps", "3"],
     ["Completions", "3"],
+    ["Reward, first step", "2.1"],
+    ["Reward, last step", "2.3"],
     ["Time in steps", "12 s"],
     ["Tokens computed", "3,000"],
     ["Peak memory", "3 MiB"],

@@ -34,16 +34,45 @@ describe("an answer names an option", () => {
     ["D. Vitamin C", "D"],
     ["vitamin c", "D"],
     ["(A) Iron", "A"],
+    ["**A** is right", "A"],
+    ["A because iron is stored", "A"],
+    ["A (iron)", "A"],
+    ["A patient needs C", "C"],
+    ["A 35-year-old needs C", "C"],
+    ["I think it is C", "C"],
   ])("%s → %s", (answer, letter) => {
     expect(extractOption(answer, question)).toBe(letter);
   });
 
-  test.each(["", " ", "C or D", "A. Iron and C. Aspirin", "E", "Ibuprofen", "I do not know", "iron or aspirin"])(
-    "%j names none, or more than one",
-    (answer) => {
-      expect(extractOption(answer, question)).toBeUndefined();
-    },
-  );
+  test.each([
+    "",
+    " ",
+    "C or D",
+    "A or B",
+    "A and B",
+    "A, B",
+    "A B",
+    "A / B",
+    "A - Iron, B - Iron deficiency",
+    "A Iron or B Iron deficiency",
+    "\\boxed{A} or \\boxed{B}",
+    "Both A and C are right",
+    "A. Iron and C. Aspirin",
+    "A diet",
+    "E",
+    "Ibuprofen",
+    "I do not know",
+    "iron or aspirin",
+  ])("%j names none, or more than one", (answer) => {
+    expect(extractOption(answer, question)).toBeUndefined();
+  });
+
+  test("the letter I is an option where there are so many, and a word before other words", () => {
+    const many = { options: { A: "one", B: "two", I: "nine" } };
+    expect(extractOption("I or B", many)).toBeUndefined();
+    expect(extractOption("I is right", many)).toBe("I");
+    expect(extractOption("I would say B", many)).toBe("B");
+  });
 });
 
 test("lenient accuracy reads the last answer block, closed or not", () => {

@@ -80,9 +80,9 @@ describe("a last line that a crash has torn", () => {
     await first.close();
     const [a = "", b = ""] = readFileSync(file, "utf8").split("\n");
     for (const [text, problem] of [
-      [`${a}\nnonsense\n${b}\n`, "line 2 is not JSON"],
-      [`${a}\n{"id":"b"}\n${b}\n`, 'line 2 lacks a text "key" or "id"'],
-      [`${a}\n${b}\n${a}\n`, "line 3 has the key and id of an earlier line (k, a)"],
+      [`${a}\nnonsense\n${b}\n`, "line 2: is not JSON"],
+      [`${a}\n{"id":"b"}\n${b}\n`, 'line 2: lacks a text "key" or "id"'],
+      [`${a}\n${b}\n${a}\n`, "line 3: has the key and id of an earlier line (k, a)"],
     ] as const) {
       writeFileSync(file, text);
       const opening = Journal.open(file);
