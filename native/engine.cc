@@ -59,7 +59,13 @@ class EngineImpl : public Engine {
     }
     limits_ = LimitsOf(checkpoint->spec(), lora, options);
     ReserveWorkspace();
-    model_ = std::make_unique<Model>(*checkpoint, *ops_, memory_, trainable, lora);
+    if (options.quantize != Quantization::kNone && trainable == Trainable::kFull) {
+      throw Error(ErrorCode::kBadArgument,
+                  "[load] full training changes the weights, so they cannot be quantised. Leave quantize out, or train "
+                  "an adapter.");
+    }
+    WeightQuantizer quantizer(options.quantize, pool_, options.path);
+    model_ = std::make_unique<Model>(*checkpoint, *ops_, memory_, quantizer, trainable, lora);
     if (has_adapter && !plans_only) {
       ReadAdapterWeights(options.adapter, *model_);
       model_->Refresh(*ops_);

@@ -12,16 +12,18 @@
 #include "core/trace.h"
 #include "generate/generate_request.h"
 #include "model/lora_options.h"
+#include "model/quantization.h"
 #include "train/train_request.h"
 
 namespace rlvr {
 
 struct LoadOptions {
-  std::string path;            // a safetensors folder or a .gguf file
-  std::string device = "cpu";  // "cpu", "cuda", "cuda-emulated", "reference", "reference-f64"
-  bool fp8_kv = false;         // cuda: keys and values of rollouts as FP8 E4M3
-  int threads = 0;             // 0: the cores this process may use
-  size_t memory_limit = 0;     // bytes; 0: none
+  std::string path;                             // a safetensors folder or a .gguf file
+  std::string device = "cpu";                   // "cpu", "cuda", "cuda-emulated", "reference", "reference-f64"
+  bool fp8_kv = false;                          // cuda: keys and values of rollouts as FP8 E4M3
+  int threads = 0;                              // 0: the cores this process may use
+  size_t memory_limit = 0;                      // bytes; 0: none
+  Quantization quantize = Quantization::kNone;  // of linear layers, while they are loaded
   Trainable trainable = Trainable::kNone;
   LoraOptions lora;
   std::string adapter;            // a PEFT folder to start from (its rank, alpha and targets win); empty: none

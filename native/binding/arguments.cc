@@ -268,12 +268,17 @@ LoadOptions ReadLoadOptions(const Napi::Value& value) {
   const auto kv_cache = [](const Napi::Value& v, const std::string& n) {
     return OneOf<bool>(v, n, {{"auto", false}, {"fp8", true}});
   };
+  const auto quantization = [](const Napi::Value& v, const std::string& n) {
+    return OneOf<Quantization>(
+        v, n, {{"none", Quantization::kNone}, {"nf4", Quantization::kNf4}, {"int8", Quantization::kInt8}});
+  };
   LoadOptions options;
   options.path = ReadString(object.Get("model"), "options.model");
   Optional(object, name, "device", ReadString, options.device);
   Optional(object, name, "kvCache", kv_cache, options.fp8_kv);
   Optional(object, name, "threads", ReadInteger, options.threads);
   Optional(object, name, "memoryLimitBytes", Bytes, options.memory_limit);
+  Optional(object, name, "quantize", quantization, options.quantize);
   Optional(object, name, "trainable", trainable, options.trainable);
   Optional(object, name, "lora", ReadLora, options.lora);
   Optional(object, name, "adapter", ReadString, options.adapter);

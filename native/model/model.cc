@@ -35,10 +35,10 @@ std::vector<MatrixShape> GateUpShapes(const DecoderSpec& s) {
 
 }  // namespace
 
-Model::Model(const Checkpoint& checkpoint, Ops& ops, MemoryCounter& memory, Trainable trainable,
-             const LoraOptions& lora)
+Model::Model(const Checkpoint& checkpoint, Ops& ops, MemoryCounter& memory, WeightQuantizer& quantizer,
+             Trainable trainable, const LoraOptions& lora)
     : spec_(checkpoint.spec()), memory_(memory), trainable_(trainable), lora_(lora) {
-  LoadWeights(checkpoint, ops);
+  LoadWeights(checkpoint, ops, quantizer);
   if (trainable == Trainable::kLora) ReplaceLora(lora, ops, [](const ParameterStore&) {});
   if (trainable == Trainable::kFull) DeclareFull(ops);
   if (memory.plans_only()) return;  // values would make the memory resident
@@ -47,11 +47,12 @@ Model::Model(const Checkpoint& checkpoint, Ops& ops, MemoryCounter& memory, Trai
   Refresh(ops);
 }
 
-PackedWeight Model::PackMatrix(const Checkpoint& checkpoint, const std::string& slot, int64_t out, int64_t in,
-                               Ops& ops) {
+PackedWeight Model::PackMatrix(const Checkpoint& checkpoint, const std::string& slot, int64_t out, int64_t in, Ops& ops,
+                               WeightQuantizer* quantizer) {
   const WeightSource source = checkpoint.Matrix(slot, out, in);
+  const DType stored = quantizer != nullptr ? quantizer->TypeOf(source, slot) : source.dtype;
   // A trained matrix is packed from its activation-typed master again and again, so its layout is that of the master.
-  const DType dtype = trainable_ == Trainable::kFull ? ops.ActivationType() : source.dtype;
+  const DType dtype = trainable_ == Trainable::kFull ? ops.ActivationType() : stored;
   PackedWeight weight;
   weight.dtype = dtype;
   weight.out = out;
@@ -60,7 +61,7 @@ PackedWeight Model::PackMatrix(const Checkpoint& checkpoint, const std::string& 
   buffers_.emplace_back(memory_, weight.bytes, "weights");
   weight.data = buffers_.back().data();
   if (trainable_ != Trainable::kFull) {
-    if (!memory_.plans_only()) ops.Pack(source, weight);
+    if (!memory_.plans_only()) ops.Pack(quantizer != nullptr ? quantizer->Quantize(source, slot) : source, weight);
     checkpoint.Forget(source);
   }
   parameter_count_ += out * in;
@@ -77,19 +78,19 @@ Tensor Model::LoadVector(const Checkpoint& checkpoint, const std::string& slot, 
   return vector;
 }
 
-void Model::LoadWeights(const Checkpoint& checkpoint, Ops& ops) {
+void Model::LoadWeights(const Checkpoint& checkpoint, Ops& ops, WeightQuantizer& quantizer) {
   const DecoderSpec& s = spec_;
   const DType type = ops.ParameterType();
   auto norm = [&](const std::string& slot, int64_t n) { return Norm{LoadVector(checkpoint, slot, n, type), {}}; };
   auto linear = [&](const std::string& path, int64_t out, int64_t in, bool bias) {
     LinearLayer layer;
     layer.name = path;
-    layer.weight = PackMatrix(checkpoint, path + ".weight", out, in, ops);
+    layer.weight = PackMatrix(checkpoint, path + ".weight", out, in, ops, &quantizer);
     if (bias) layer.bias = LoadVector(checkpoint, path + ".bias", out, type);
     return layer;
   };
-  embedding_ = PackMatrix(checkpoint, "model.embed_tokens.weight", s.vocab, s.dim, ops);
-  head_ = s.tied_head ? embedding_ : PackMatrix(checkpoint, "lm_head.weight", s.vocab, s.dim, ops);
+  embedding_ = PackMatrix(checkpoint, "model.embed_tokens.weight", s.vocab, s.dim, ops, nullptr);
+  head_ = s.tied_head ? embedding_ : PackMatrix(checkpoint, "lm_head.weight", s.vocab, s.dim, ops, nullptr);
   final_norm_ = norm("model.norm.weight", s.dim);
   for (int64_t l = 0; l < s.layers; ++l) {
     const std::string path = LayerPath(l);

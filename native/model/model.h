@@ -11,6 +11,7 @@
 #include "model/decoder_spec.h"
 #include "model/linear.h"
 #include "model/lora_options.h"
+#include "model/weight_quantizer.h"
 
 namespace rlvr {
 
@@ -30,9 +31,11 @@ struct DecoderLayer {
 
 class Model {
  public:
-  // Reads and packs every weight, then makes the trainable parameters. `lora` is used with Trainable::kLora. With
-  // memory that only plans, weights are not read: the model has shapes and sizes and cannot be run.
-  Model(const Checkpoint& checkpoint, Ops& ops, MemoryCounter& memory, Trainable trainable, const LoraOptions& lora);
+  // Reads and packs every weight, those of linear layers through the quantizer, then makes the trainable parameters.
+  // `lora` is used with Trainable::kLora. With memory that only plans, weights are not read: the model has shapes and
+  // sizes and cannot be run.
+  Model(const Checkpoint& checkpoint, Ops& ops, MemoryCounter& memory, WeightQuantizer& quantizer, Trainable trainable,
+        const LoraOptions& lora);
 
   const DecoderSpec& spec() const { return spec_; }
   const LoraOptions& lora() const { return lora_; }
@@ -64,9 +67,10 @@ class Model {
   void ForEachLinear(const std::function<void(LinearLayer&)>& visit);
 
  private:
-  PackedWeight PackMatrix(const Checkpoint& checkpoint, const std::string& slot, int64_t out, int64_t in, Ops& ops);
+  PackedWeight PackMatrix(const Checkpoint& checkpoint, const std::string& slot, int64_t out, int64_t in, Ops& ops,
+                          WeightQuantizer* quantizer);
   Tensor LoadVector(const Checkpoint& checkpoint, const std::string& slot, int64_t n, DType dtype);
-  void LoadWeights(const Checkpoint& checkpoint, Ops& ops);
+  void LoadWeights(const Checkpoint& checkpoint, Ops& ops, WeightQuantizer& quantizer);
   void DeclareFull(Ops& ops);
   void InitLora();
   void LoadMasters(const Checkpoint& checkpoint);

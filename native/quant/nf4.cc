@@ -132,29 +132,26 @@ void Nf4Matrix::Row(int64_t row, float* values) const {
   }
 }
 
-void QuantizeNf4(const RowReader& read, int64_t out, int64_t in, ThreadPool& pool, std::byte* bytes) {
+void QuantizeNf4(const RowReader& read, int64_t out, int64_t in, ThreadPool& pool, QuantizeScratch& scratch,
+                 std::byte* bytes) {
   const Nf4Layout layout(out, in);
   const int64_t row_blocks = in / kNf4Block;
-  std::vector<float> absmax(static_cast<size_t>(layout.blocks));
-  pool.ParallelFor(out, [&](int64_t begin, int64_t end, int) {
-    std::vector<float> row(static_cast<size_t>(in));
+  scratch.ReserveRows(pool.threads(), in);
+  scratch.absmax.resize(static_cast<size_t>(layout.blocks));
+  pool.ParallelFor(out, [&](int64_t begin, int64_t end, int thread) {
+    float* row = scratch.rows[static_cast<size_t>(thread)].data();
     for (int64_t r = begin; r < end; ++r) {
-      read(r, row.data());
+      read(r, row);
       auto* codes = reinterpret_cast<uint8_t*>(bytes) + r * in / 2;
       for (int64_t b = 0; b < row_blocks; ++b) {
-        const float* x = row.data() + b * kNf4Block;
-        float& largest = absmax[static_cast<size_t>(r * row_blocks + b)];
+        const float* x = row + b * kNf4Block;
+        float& largest = scratch.absmax[static_cast<size_t>(r * row_blocks + b)];
         largest = Largest(x, kNf4Block);
         QuantizeBlock(x, largest, codes + b * kNf4Block / 2);
       }
     }
   });
-  CompressAbsmax(absmax, layout, bytes);
-}
-
-size_t QuantizeNf4ScratchBytes(int64_t out, int64_t in, const ThreadPool& pool) {
-  const int64_t row_buffers = std::min<int64_t>(pool.threads(), out) * in;
-  return static_cast<size_t>(Nf4Layout(out, in).blocks + row_buffers) * sizeof(float);
+  CompressAbsmax(scratch.absmax, layout, bytes);
 }
 
 }  // namespace rlvr

@@ -11,9 +11,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 
-#include "core/thread_pool.h"
+#include "quant/quantize.h"
 
 namespace rlvr {
 
@@ -67,14 +66,10 @@ class Nf4Matrix {
   float offset_;
 };
 
-// Writes row `row` of a matrix to values [in]; called once for each row, from several threads, in no fixed order.
-using RowReader = std::function<void(int64_t row, float* values)>;
-
-// Fills bytes (Nf4Layout(out, in).bytes of them). Every element must be finite. Beside `bytes` it holds an F32 for each
-// block and a row for each thread (QuantizeNf4Bytes), never the matrix. The result does not depend on the threads.
-// An element gets the nearest code and an absmax the nearest absmax code, the lower one halfway, as bitsandbytes' GPU
-// and plain kernels do; its CPU kernel reads absmax codes from a coarse table and in one of 600 takes the neighbour.
-void QuantizeNf4(const RowReader& read, int64_t out, int64_t in, ThreadPool& pool, std::byte* bytes);
-size_t QuantizeNf4ScratchBytes(int64_t out, int64_t in, const ThreadPool& pool);
+// Fills bytes (Nf4Layout(out, in).bytes of them). Every element must be finite. An element gets the nearest code and an
+// absmax the nearest absmax code, the lower one halfway, as bitsandbytes' GPU and plain kernels do; its CPU kernel
+// reads absmax codes from a coarse table and in one of 600 takes the neighbour.
+void QuantizeNf4(const RowReader& read, int64_t out, int64_t in, ThreadPool& pool, QuantizeScratch& scratch,
+                 std::byte* bytes);
 
 }  // namespace rlvr

@@ -49,7 +49,8 @@ std::vector<double> Logits(const std::string& family, const std::string& device,
   limits.max_rank = limits.head_dim = limits.heads = 64;
   Buffer workspace(memory, ops->WorkspaceBytes(limits), "workspace");
   ops->SetWorkspace(limits, workspace.data(), workspace.bytes());
-  Model model(*checkpoint, *ops, memory, Trainable::kLora, ReadAdapterOptions(options.adapter));
+  WeightQuantizer quantizer(Quantization::kNone, threads, options.path);
+  Model model(*checkpoint, *ops, memory, quantizer, Trainable::kLora, ReadAdapterOptions(options.adapter));
   ReadAdapterWeights(options.adapter, model);
   model.Refresh(*ops);
   Decoder decoder(model, *ops);

@@ -1,6 +1,7 @@
 // The reference's forwards on numbers that a reader can check by hand. Its backwards: ops_finite_difference.cc.
 #include <cmath>
 
+#include "quant/nf4.h"
 #include "op_cases/op_case.h"
 #include "test.h"
 #include "test_backend.h"
@@ -103,7 +104,8 @@ TEST("an NF4 weight is multiplied as the values that it reads back, in the order
     for (int64_t i = 0; i < in; ++i) row[i] = std::sin(static_cast<float>(r * in + i));
   };
   std::vector<std::byte> planar(MatrixBytes(DType::kNF4, out, in)), memory(ops->PackedBytes(DType::kNF4, out, in));
-  QuantizeNf4(read, out, in, pool, planar.data());
+  QuantizeScratch scratch;
+  QuantizeNf4(read, out, in, pool, scratch, planar.data());
   const int32_t order[] = {2, 0, 1};
   PackedWeight w;
   w.data = memory.data();

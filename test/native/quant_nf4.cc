@@ -59,7 +59,8 @@ std::string Quantized(const std::vector<float>& x, int64_t out, int64_t in, int 
   const auto read = [&](int64_t row, float* values) {
     std::memcpy(values, x.data() + row * in, static_cast<size_t>(in) * sizeof(float));
   };
-  QuantizeNf4(read, out, in, pool, reinterpret_cast<std::byte*>(bytes.data()));
+  QuantizeScratch scratch;
+  QuantizeNf4(read, out, in, pool, scratch, reinterpret_cast<std::byte*>(bytes.data()));
   return bytes;
 }
 

@@ -28,16 +28,21 @@ class TestBackend {
     if (!isa.empty()) setenv("RLVR_CPU_ISA", isa.c_str(), 1);
     ops_ = CreateBackend(name, pool_);
     if (!isa.empty()) unsetenv("RLVR_CPU_ISA");
-    workspace_ = std::make_unique<Memory>(ops_->WorkspaceBytes(kTestLimits));
-    ops_->SetWorkspace(kTestLimits, workspace_->data(), workspace_->bytes());
+    bytes_ = std::max<size_t>(ops_->WorkspaceBytes(kTestLimits), 1);
+    workspace_ = ops_->memory().Allocate(bytes_, false);
+    ops_->SetWorkspace(kTestLimits, workspace_, bytes_);
   }
+  ~TestBackend() { ops_->memory().Free(workspace_, bytes_); }
+  TestBackend(const TestBackend&) = delete;
+  TestBackend& operator=(const TestBackend&) = delete;
   Ops& operator*() const { return *ops_; }
   Ops* operator->() const { return ops_.get(); }
 
  private:
   ThreadPool pool_;
   std::unique_ptr<Ops> ops_;
-  std::unique_ptr<Memory> workspace_;
+  std::byte* workspace_ = nullptr;
+  size_t bytes_ = 0;
 };
 
 }  // namespace rlvr::test

@@ -15,7 +15,7 @@
 #include "core/rng.h"
 #include "ops/ops.h"
 #include "quant/codec.h"
-#include "quant/nf4.h"
+#include "quant/quantize.h"
 #include "tolerances.h"
 
 namespace rlvr::test {
@@ -230,24 +230,17 @@ class CaseWeight {
 
  private:
   void Store() {
+    if (dtype_ == DType::kF64) {
+      auto* to = reinterpret_cast<double*>(stored_.data());
+      for (int64_t i = 0; i < values_.size(); ++i) to[i] = values_.At(i / values_.cols(), i % values_.cols());
+      return;
+    }
     const auto read = [this](int64_t r, float* row) {
       for (int64_t i = 0; i < values_.cols(); ++i) row[i] = static_cast<float>(values_.At(r, i));
     };
-    if (dtype_ == DType::kNF4) {
-      ThreadPool one(1);
-      QuantizeNf4(read, values_.rows(), values_.cols(), one, stored_.data());
-      return;
-    }
-    std::vector<float> plain(values_.cols());
-    for (int64_t r = 0; r < values_.rows(); ++r) {
-      std::byte* row = stored_.data() + r * BytesOf(dtype_, values_.cols());
-      if (dtype_ == DType::kF64) {
-        for (int64_t i = 0; i < values_.cols(); ++i) reinterpret_cast<double*>(row)[i] = values_.At(r, i);
-      } else {
-        read(r, plain.data());
-        QuantizeRow(dtype_, plain.data(), values_.cols(), row);
-      }
-    }
+    ThreadPool one(1);
+    QuantizeScratch scratch;
+    QuantizeMatrix(dtype_, read, values_.rows(), values_.cols(), one, scratch, stored_.data());
   }
 
   DType dtype_;
