@@ -33,7 +33,9 @@ function build() {
   const settings = [
     "-DCMAKE_BUILD_TYPE=Release",
     "-DRLVR_TESTS=OFF",
-    ...(options.emulated ? [] : ["-DRLVR_CUDA=ON", `-DCMAKE_CUDA_ARCHITECTURES=${architectures}`]),
+    ...(options.emulated
+      ? ["-DRLVR_CUDA_EMULATED=ON"]
+      : ["-DRLVR_CUDA=ON", `-DCMAKE_CUDA_ARCHITECTURES=${architectures}`]),
   ];
   const generator = exists("ninja") && !fs.existsSync(path.join(root, folder, "Makefile")) ? ["-G", "Ninja"] : [];
   const jobs = process.env.JOBS ?? String(os.availableParallelism());

@@ -32,7 +32,8 @@ std::vector<std::string> Candidates(CudaLibrary library) {
   const char* variable = library == CudaLibrary::kCuda ? "RLVR_CUDA_LIBRARY" : "RLVR_CUDA_EMULATED_LIBRARY";
   if (const char* given = std::getenv(variable); given != nullptr && *given != '\0') return {given};
   const std::string own = OwnFolder();
-  for (const char* folder : {"", "/../cuda", "/../../build/cuda"}) paths.push_back(own + folder + "/" + FileName(library));
+  for (const char* folder : {"", "/../cuda", "/../../build/cuda"})
+    paths.push_back(own + folder + "/" + FileName(library));
   return paths;
 }
 
@@ -62,8 +63,8 @@ Loaded Load(CudaLibrary library) {
   }
   const auto entry = reinterpret_cast<CudaLibraryEntry>(dlsym(handle, kCudaLibraryEntry));
   if (entry == nullptr) {
-    throw Unusable(Concat(path, " is no library of rlvr-node: it has no ", kCudaLibraryEntry, ". Build it with ",
-                          command, "."));
+    throw Unusable(
+        Concat(path, " is no library of rlvr-node: it has no ", kCudaLibraryEntry, ". Build it with ", command, "."));
   }
   const CudaLibraryTable* table = entry();
   if (table->contract != kCudaContract) {

@@ -68,9 +68,7 @@ void Write(DeviceMemory& device, std::span<const float> values, const Tensor& to
 void Write(DeviceMemory& device, std::span<const double> values, const Tensor& to) {
   WriteAs(device, values, DType::kF64, to);
 }
-std::vector<double> Read(DeviceMemory& device, const Tensor& from) {
-  return ReadAs<double>(device, DType::kF64, from);
-}
+std::vector<double> Read(DeviceMemory& device, const Tensor& from) { return ReadAs<double>(device, DType::kF64, from); }
 std::vector<float> ReadF32(DeviceMemory& device, const Tensor& from) {
   return ReadAs<float>(device, DType::kF32, from);
 }

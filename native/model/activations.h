@@ -44,11 +44,7 @@ struct BackwardScratch {
 class ActivationPlan {
  public:
   ActivationPlan(const Model& model, const Ops& ops, int64_t rows, bool adapter)
-      : model_(model),
-        dtype_(ops.ActivationType()),
-        lse_dtype_(ops.ParameterType()),
-        rows_(rows),
-        adapter_(adapter) {}
+      : model_(model), dtype_(ops.ActivationType()), lse_dtype_(ops.ParameterType()), rows_(rows), adapter_(adapter) {}
   LayerActivations Layer(Arena* arena, size_t& bytes) const;
   LayerScratch Scratch(Arena* arena, size_t& bytes) const;
   BackwardScratch Backward(Arena* arena, size_t& bytes) const;

@@ -11,10 +11,10 @@ namespace rlvr {
 struct LinearLayer {
   std::string name;  // module path, such as "model.layers.0.self_attn.q_proj"
   PackedWeight weight;
-  Tensor bias;    // [1, out] or undefined
-  LoraView lora;  // a undefined: none
+  Tensor bias;                          // [1, out] or undefined
+  LoraView lora;                        // a undefined: none
   Tensor trained_a, trained_b, da, db;  // what `lora` is made of after each update, and its gradients
-  Tensor master;  // [out, in], full training: what `weight` is packed from after each update
+  Tensor master;                        // [out, in], full training: what `weight` is packed from after each update
   Tensor dweight, dbias;
 
   int64_t out() const { return weight.out; }

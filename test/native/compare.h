@@ -35,8 +35,9 @@ inline bool SameBits(const Tensor& a, const Tensor& b) {
 }
 
 // What differs between two runs of one case beyond the tolerances, one line each; "" when nothing does.
-inline std::string Differences(const OpCase& actual, const OpCase& expected,
-                               Tolerance (*tolerance)(const Tolerance&) = [](const Tolerance& t) { return t; }) {
+inline std::string Differences(
+    const OpCase& actual, const OpCase& expected,
+    Tolerance (*tolerance)(const Tolerance&) = [](const Tolerance& t) { return t; }) {
   std::string lines;
   for (size_t i = 0; i < expected.outputs().size(); ++i) {
     const OpCase::Output& want = expected.outputs()[i];

@@ -99,7 +99,8 @@ KvView StagedOps::PagesOf(const KvView& kv) {
     const DType type = device_.KvType();
     std::vector<std::byte> bytes(BytesOf(type, t->size()));
     const Tensor plain(bytes.data(), type, t->rows(), t->cols());
-    for (int64_t i = 0; i < t->size(); ++i) plain.Set(i / t->cols(), i % t->cols(), t->At(i / t->cols(), i % t->cols()));
+    for (int64_t i = 0; i < t->size(); ++i)
+      plain.Set(i / t->cols(), i % t->cols(), t->At(i / t->cols(), i % t->cols()));
     std::byte* data = Take(bytes.size());
     device_.memory().Upload(bytes.data(), data, bytes.size());
     *t = Tensor(data, type, t->rows(), t->cols());
@@ -165,8 +166,8 @@ void StagedOps::Linears(const Tensor& x, std::span<const LinearPart> parts) {
   call.Finish();
 }
 
-void StagedOps::LoraBackward(const Tensor& x, const Tensor& u, const Tensor& dy, const LoraView& lora,
-                             const Tensor& du, const Tensor& da, const Tensor& db, const Tensor& dx) {
+void StagedOps::LoraBackward(const Tensor& x, const Tensor& u, const Tensor& dy, const LoraView& lora, const Tensor& du,
+                             const Tensor& da, const Tensor& db, const Tensor& dx) {
   Call call(*this);
   device_.LoraBackward(call.Activation(x), call.Activation(u), call.Activation(dy), call.Lora(lora),
                        call.ActivationOut(du), call.ParameterOut(da), call.ParameterOut(db), call.ActivationOut(dx));

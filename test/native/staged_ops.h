@@ -1,5 +1,5 @@
-// Runs the shared op cases, whose tensors are F32 on the host, on a backend with a memory and types of its own: each call
-// uploads its inputs in the types of the contract, runs, and brings the outputs back.
+// Runs the shared op cases, whose tensors are F32 on the host, on a backend with a memory and types of its own: each
+// call uploads its inputs in the types of the contract, runs, and brings the outputs back.
 #pragma once
 
 #include <map>

@@ -13,10 +13,10 @@ CudaBackend::CudaBackend(const CudaOptions& options) : options_(options) {
   cudaDeviceProp properties;
   RLVR_CUDA_CHECK(cudaGetDeviceProperties(&properties, options.device));
   if (properties.major < 8) {
-    throw Error(ErrorCode::kCuda, Concat("[cuda] ", properties.name, " has compute capability ", properties.major, ".",
-                                         properties.minor,
-                                         "; BF16 tensor cores need 8.0 or newer. Use the cpu backend, or another "
-                                         "card."));
+    throw Error(ErrorCode::kCuda,
+                Concat("[cuda] ", properties.name, " has compute capability ", properties.major, ".", properties.minor,
+                       "; BF16 tensor cores need 8.0 or newer. Use the cpu backend, or another "
+                       "card."));
   }
   card_ = properties.name;
   RLVR_CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));

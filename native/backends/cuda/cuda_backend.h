@@ -1,5 +1,5 @@
-// The op contract on an NVIDIA GPU: BF16 activations, F32 sums, F32 parameters. The same sources run on the host against
-// the emulator. Each op is defined in the file that holds its kernels: rms_norm.cu, rope.cu, linear.cu, ...
+// The op contract on an NVIDIA GPU: BF16 activations, F32 sums, F32 parameters. The same sources run on the host
+// against the emulator. Each op is defined in the file that holds its kernels: rms_norm.cu, rope.cu, linear.cu, ...
 #pragma once
 
 #include <memory>

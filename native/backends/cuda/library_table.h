@@ -9,8 +9,8 @@ namespace rlvr {
 
 class Ops;
 
-// A hash of the headers that engine and library share (test/native/cuda_library.cc computes it): a library that was built
-// for another contract is refused, not called.
+// A hash of the headers that engine and library share (test/native/cuda_library.cc computes it): a library that was
+// built for another contract is refused, not called.
 constexpr uint64_t kCudaContract = 0;
 
 struct CudaCard {
