@@ -110,7 +110,7 @@ test("the ops explain at least 90 % of the engine's time, and each phase holds t
 
 test("the command shows a table of the totals and where the file is", () => {
   expect(shown).toMatch(/phase rollout +[\d.]+ m?s +[\d.]+ % +1\n/);
-  expect(shown).toMatch(/op Linear +[\d.]+ m?s +[\d.]+ % +\d+ +[\d.]+\n/);
+  expect(shown).toMatch(/op Linears +[\d.]+ m?s +[\d.]+ % +\d+ +[\d.]+\n/);
   expect(shown).toContain("trace.json");
 });
 
