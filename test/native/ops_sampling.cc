@@ -179,7 +179,8 @@ TEST("truncation of the cpu keeps what its definition says at the edges") { Expe
 
 TEST("an unknown backend is an error that names the known ones") {
   ThreadPool pool(1);
-  EXPECT_THROW_CODE(CreateBackend("tpu", pool), ErrorCode::kUnsupported, "cpu, cuda, cuda-emulated, reference, reference-f64");
+  EXPECT_THROW_CODE(CreateBackend("tpu", pool), ErrorCode::kUnsupported,
+                    "cpu, cuda, cuda-emulated, reference, reference-f64");
 }
 
 }  // namespace
