@@ -1,5 +1,6 @@
 #include "train/train_state.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "io/safetensors.h"
@@ -13,6 +14,7 @@ struct Plane {
 };
 constexpr Plane kPlanes[] = {
     {"value/", &Parameter::value}, {"gradient/", &Parameter::gradient}, {"m/", &Parameter::m}, {"v/", &Parameter::v}};
+constexpr size_t kPieceBytes = size_t{1} << 20;  // a write each: rows of a LoRA matrix are 64 bytes
 constexpr const char* kStep = "rlvr.optimizer_step";
 }  // namespace
 
@@ -27,10 +29,12 @@ void WriteTrainState(const std::string& file, const Model& model, int64_t step) 
       entry.shape = {p.rows, p.cols};
       const Tensor tensor = p.*plane.tensor;
       entry.produce = [&model, tensor](const std::function<void(const void*, size_t)>& write) {
-        std::vector<std::byte> row(BytesOf(tensor.dtype(), tensor.cols()));
-        for (int64_t r = 0; r < tensor.rows(); ++r) {
-          model.device().Download(static_cast<const std::byte*>(tensor.Rows(r, 1).data()), row.data(), row.size());
-          write(row.data(), row.size());
+        const size_t bytes = BytesOf(tensor.dtype(), tensor.size());
+        std::vector<std::byte> piece(std::min(bytes, kPieceBytes));
+        for (size_t from = 0; from < bytes; from += piece.size()) {
+          const size_t count = std::min(piece.size(), bytes - from);
+          model.device().Download(static_cast<const std::byte*>(tensor.data()) + from, piece.data(), count);
+          write(piece.data(), count);
         }
       };
       entries.push_back(std::move(entry));

@@ -60,7 +60,7 @@ export function checkGpu(inspect: () => CudaStatus): Check {
       const list = cards.map(
         (c) => `${c.name} (sm ${c.capability}, ${bytes(c.freeBytes)} free of ${bytes(c.totalBytes)})`,
       );
-      return { name, status: "ok", detail: `${list.join(", ")}; ${build}; ${cublas}` };
+      return { name, status: "ok", detail: `${list.join(", ")}; ${build}; ${cublas}; used with model.device=cuda` };
     }
     if (library === "") return { name, status: "ok", detail: "not used: the CUDA library is not built", fix: problem };
     return { name, status: "warning", detail: `not used: ${library} finds no usable card`, fix: problem };

@@ -43,7 +43,7 @@ export const model = z.strictObject({
     z.enum(["auto", "cpu", "cuda", "cuda-emulated", "reference", "reference-f64"]),
     "auto",
     "ours",
-    "auto: cuda where rlvr doctor finds a card, else cpu; cuda-emulated: its kernels on the host, for tests",
+    "auto: cpu, until cuda agrees with the reference (docs/cuda.md); cuda-emulated: its kernels on the host",
   ),
   threads: option(z.int().min(0), 0, "ours", "0: the cores that this process may use"),
   memory_limit: option(byteSize.nullable(), null, "ours", 'a hard cap such as "8GiB"'),

@@ -6,7 +6,6 @@ import { Policy } from "../engine/policy.ts";
 import { RlvrError } from "../errors.ts";
 import { questionMessages } from "../grpo/prompt.ts";
 import { localModel } from "../hub/hub-model.ts";
-import { nativeBinding } from "../native/binding.ts";
 import type { CallContext, LoadOptions, Sampling, Trainable } from "../native/types.ts";
 import type { ChatMessage } from "../text/chat-template.ts";
 import { loadTokenizer } from "../text/load-tokenizer.ts";
@@ -83,16 +82,11 @@ export async function loadOptions({ model, lora, seed }: ModelConfig, trainable:
     model: await localModel(model.path),
     trainable,
     threads: model.threads,
-    device: model.device === "auto" ? fastestDevice() : model.device,
+    ...(model.device === "auto" ? {} : { device: model.device }),
     ...(model.memoryLimit === null ? {} : { memoryLimitBytes: byteCount(model.memoryLimit) }),
     ...(model.adapter === null ? {} : { adapter: model.adapter }),
     ...(trainable === "lora" && lora !== undefined ? { lora: loraOptions(lora, seed) } : {}),
   };
-}
-
-/** cuda where its library finds a card, else the processor. */
-function fastestDevice(): "cuda" | "cpu" {
-  return nativeBinding().cudaStatus(false).usable ? "cuda" : "cpu";
 }
 
 function loraOptions({ rank, alpha, rslora, targets }: Config["lora"], seed: number): NonNullable<LoadOptions["lora"]> {

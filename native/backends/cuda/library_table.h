@@ -11,7 +11,7 @@ class Ops;
 
 // A hash of the headers that engine and library share (test/native/cuda_library.cc computes it): a library that was
 // built for another contract is refused, not called.
-constexpr uint64_t kCudaContract = 0;
+constexpr uint64_t kCudaContract = 16681592116648670017u;
 
 struct CudaCard {
   char name[128];

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bytes, duration } from "../../../src/cli/console.ts";
-import { checkMemory, checkNode } from "../../../src/cli/doctor.ts";
+import { checkGpu, checkMemory, checkNode } from "../../../src/cli/doctor.ts";
 import { pretrainOverrides } from "../../../src/cli/pretrain.ts";
 import { runFolderFor } from "../../../src/cli/run-folder.ts";
 import { Eta, stepLine } from "../../../src/cli/train-progress.ts";
@@ -242,6 +242,14 @@ test("doctor knows the oldest Node.js and little memory", () => {
     "ok",
   ]);
   expect([checkMemory(5e8, 8e9).status, checkMemory(4e9, 8e9).status]).toEqual(["warning", "ok"]);
+});
+
+test("doctor takes a missing CUDA library for no fault, one that cannot be used for a warning", () => {
+  const status = { usable: false, library: "", build: "", cublas: "", cards: [], problem: "build it" };
+  expect(checkGpu(() => status)).toMatchObject({ status: "ok", fix: "build it" });
+  expect(checkGpu(() => ({ ...status, library: "x.so" }))).toMatchObject({ status: "warning", fix: "build it" });
+  const cards = [{ name: "a card", capability: "8.9", totalBytes: 24e9, freeBytes: 20e9 }];
+  expect(checkGpu(() => ({ ...status, usable: true, cards })).detail).toContain("a card (sm 8.9");
 });
 
 test("pretrain takes its numbers by their config names and reports every mistake", () => {
