@@ -45,7 +45,8 @@ inline StoredMatrix MakeMatrix(DType dtype, int64_t out, int64_t in, uint64_t se
   };
   if (dtype == DType::kNF4) {
     ThreadPool pool(1);
-    QuantizeNf4(fill, out, in, pool, m.bytes.data());
+    QuantizeScratch scratch;
+    QuantizeNf4(fill, out, in, pool, scratch, m.bytes.data());
   }
   std::vector<float> row(static_cast<size_t>(in));
   for (int64_t r = 0; r < out; ++r) {
